@@ -1,0 +1,199 @@
+"""PostgreSQL's lexical rules: where one token ends and the next begins, and nothing about statements.
+
+The rules are those of ``src/backend/parser/scan.l`` (https://www.postgresql.org/docs/current/sql-syntax-lexical.html),
+with ``standard_conforming_strings`` on, plus psql's backslash commands, which a server never sees.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+# The server looks at bytes: everything beyond ASCII is a letter to it, a no-break space too.
+LETTER = r"A-Za-z_\x80-\U0010ffff"
+WORD = rf"[{LETTER}][{LETTER}0-9$]*+"
+LINE_COMMENT = r"--[^\n\r]*+"
+# String constants that only a line break separates are one constant, so an E'' goes on with its escapes.
+_CONTINUED = (
+    rf"(?:[ \t\f\v]|{LINE_COMMENT})*+[\n\r]"
+    rf"(?:[ \t\n\r\f\v]|{LINE_COMMENT}[\n\r])*+'"
+)
+_PLAIN_BODY = r"(?:[^']++|'')*+'"
+_ESCAPE_BODY = r"(?:[^'\\]++|\\[\s\S]|'')*+'"
+PLAIN_STRING = rf"'{_PLAIN_BODY}(?:{_CONTINUED}{_PLAIN_BODY})*+"
+ESCAPE_STRING = rf"[eE]'{_ESCAPE_BODY}(?:{_CONTINUED}{_ESCAPE_BODY})*+(?!{_CONTINUED})"
+QUOTED_NAME = r'"(?:[^"]++|"")*+"'
+_DIGITS = r"[0-9](?:_?[0-9])*+"
+NUMBER = (
+    r"0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"
+    rf"|(?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?"
+)
+_OPERATOR = r"(?:[~!@#^&|`?+*%<>=]|-(?!-)|/(?!\*))++"
+_FREE_OPERATOR = re.compile(r"[~!@#^&|`?%]")
+
+_TOKEN = re.compile(
+    rf"(?P<SPACE>[ \t\n\r\f\v]++)"
+    rf"|(?P<COMMENT>{LINE_COMMENT})"
+    rf"|(?P<STRING>{ESCAPE_STRING}|(?:[bBxXnN]|[uU]&)?{PLAIN_STRING})"
+    rf"|(?P<IDENTIFIER>(?:[uU]&)?{QUOTED_NAME})"
+    rf"|(?P<WORD>(?![eE]'){WORD})"
+    rf"|(?P<NUMBER>{NUMBER})"
+    rf"|(?P<OPERATOR>{_OPERATOR})"
+    rf"|(?P<PUNCTUATION>::|:=|\.\.|[()\[\],;.:])"
+    rf"|(?P<PARAMETER>\$[0-9]++)"
+    rf"|(?P<META>\\[^\n]*+)"
+)
+_DOLLAR_TAG = re.compile(rf"\$(?:[{LETTER}][{LETTER}0-9]*+)?\$")
+_COMMENT_MARK = re.compile(r"/\*|\*/")
+_UNICODE_ESCAPE = re.compile(r"\\(?:(\\)|([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6}))")
+_ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+class TokenKind(Enum):
+    """What a token is; every character of a text belongs to exactly one token."""
+
+    WORD = "word"
+    IDENTIFIER = "identifier"
+    STRING = "string"
+    DOLLAR = "dollar"
+    NUMBER = "number"
+    PARAMETER = "parameter"
+    OPERATOR = "operator"
+    PUNCTUATION = "punctuation"
+    COMMENT = "comment"
+    SPACE = "space"
+    META = "meta"
+    DATA = "data"
+
+
+INSIGNIFICANT = (TokenKind.SPACE, TokenKind.COMMENT)
+NESTING = {"(": 1, "[": 1, ")": -1, "]": -1, ";": 0}
+
+
+class Token(NamedTuple):
+    """One token; ``start`` is its offset in the whole text."""
+
+    kind: TokenKind
+    text: str
+    start: int
+
+    @property
+    def value(self) -> str:
+        """A word in lower case as the server folds it, a quoted name without its quotes, else the text."""
+        if self.kind is TokenKind.WORD:
+            return self.text.lower() if self.text.isascii() else self.text.translate(_ASCII_LOWER)
+        if self.kind is TokenKind.IDENTIFIER:
+            name = self.text[self.text.index('"') + 1 : -1].replace('""', '"')
+            return name if self.text[0] == '"' else _UNICODE_ESCAPE.sub(_unescape, name)
+        return self.text
+
+
+class ScanError(Exception):
+    """A quote, comment or COPY block that nothing closes; the place is where it was opened.
+
+    Attributes:
+        message: What was met, without the place.
+        offset: Offset in the text, from 0.
+        line: Line, from 1.
+        column: Column in characters, from 1.
+    """
+
+    def __init__(self, message: str, text: str, offset: int) -> None:
+        """Find line and column of the offset in the text."""
+        self.message = message
+        self.offset = offset
+        self.line, self.column = position(text, offset)
+        super().__init__(f"{message} at line {self.line}, column {self.column}")
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """Line and column of an offset, both from 1, the column in characters."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+
+
+def lex(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
+    """The tokens between two offsets, knowing nothing of statements and so of no COPY data.
+
+    Raises:
+        ScanError: A quote or comment is still open at the end.
+    """
+    pos, end = start, len(text) if end is None else end
+    while pos < end:
+        match = _TOKEN.match(text, pos, end)
+        if match is None or match.lastgroup is None:
+            token = _unmatched(text, pos, end)
+            yield token
+            pos = token.start + len(token.text)
+            continue
+        kind = TokenKind[match.lastgroup]
+        if kind is TokenKind.OPERATOR:
+            yield from _operators(match.group(), pos)
+        else:
+            yield Token(kind, match.group(), pos)
+        pos = match.end()
+
+
+def opaque_end(text: str, pos: int, end: int) -> int | None:
+    """Where the block comment or dollar-quoted string that starts here ends; ``None`` if none starts.
+
+    Raises:
+        ScanError: It is still open at the end.
+    """
+    if text.startswith("/*", pos, end):
+        return _comment_end(text, pos, end)
+    tag = _DOLLAR_TAG.match(text, pos, end)
+    if tag is None:
+        return None
+    close = text.find(tag.group(), tag.end(), end)
+    if close < 0:
+        raise ScanError(f"unterminated dollar-quoted string {tag.group()}", text, pos)
+    return close + len(tag.group())
+
+
+def _comment_end(text: str, pos: int, end: int) -> int:
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(text, pos, end):
+        depth += 1 if mark.group() == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    raise ScanError("unterminated /* comment", text, pos)
+
+
+def refuse_open_quote(text: str, pos: int) -> None:
+    """Raise when what stands here is a quote, given that no complete quoted token was found here.
+
+    Raises:
+        ScanError: The quote has no end.
+    """
+    if text[pos] == "'" or text[pos : pos + 2] in ("e'", "E'"):
+        raise ScanError("unterminated quoted string", text, pos)
+    if text[pos] == '"':
+        raise ScanError("unterminated quoted identifier", text, pos)
+
+
+def _unmatched(text: str, pos: int, end: int) -> Token:
+    """What no single pattern can tell: nested comments, dollar quotes, open quotes, stray characters."""
+    stop = opaque_end(text, pos, end)
+    if stop is not None:
+        kind = TokenKind.COMMENT if text[pos] == "/" else TokenKind.DOLLAR
+        return Token(kind, text[pos:stop], pos)
+    refuse_open_quote(text, pos)
+    return Token(TokenKind.OPERATOR, text[pos], pos)
+
+
+def _operators(run: str, pos: int) -> Iterator[Token]:
+    """Cut a run of operator characters: only one with a character such as ~ or % may end in + or -."""
+    name = run if _FREE_OPERATOR.search(run) else run.rstrip("+-")
+    if name:
+        yield Token(TokenKind.OPERATOR, name, pos)
+    for offset in range(len(name), len(run)):
+        yield Token(TokenKind.OPERATOR, run[offset], pos + offset)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    if match.group(1):
+        return "\\"
+    code = int(match.group(2) or match.group(3), 16)
+    return chr(code) if code <= 0x10FFFF else match.group()

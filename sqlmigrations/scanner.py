@@ -1,0 +1,122 @@
+"""Cuts SQL text into statements and tokens, and says where in the text each one stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlmigrations.boundaries import line_end, spans
+from sqlmigrations.copydata import CLOSING
+from sqlmigrations.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex, position
+
+__all__ = [
+    "MetaCommand",
+    "ScanError",
+    "Split",
+    "Statement",
+    "Token",
+    "TokenKind",
+    "position",
+    "significant",
+    "split",
+    "tokens",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    r"""One statement where it lies in its text.
+
+    Attributes:
+        source: The whole text it is a part of.
+        start: Offset of its first token.
+        end: Offset behind its semicolon, or behind its last token when it has none.
+        line: Line of the first token, from 1.
+        column: Column of the first token in characters, from 1.
+        data: Span of the inline COPY data in ``source``, without the closing ``\.`` line.
+    """
+
+    source: str = field(repr=False)
+    start: int
+    end: int
+    line: int
+    column: int
+    data: tuple[int, int] | None = None
+
+    @property
+    def text(self) -> str:
+        """The statement as written, with its semicolon when it has one."""
+        return self.source[self.start : self.end]
+
+    @property
+    def copy_data(self) -> str | None:
+        """The inline data of a ``COPY ... FROM STDIN``, with its last line break."""
+        return None if self.data is None else self.source[self.data[0] : self.data[1]]
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Its significant tokens, offsets counted in ``source``, the closing semicolon left out."""
+        every = lex(self.source, self.start, self.end)
+        found = tuple(token for token in every if token.kind not in INSIGNIFICANT)
+        return found[:-1] if found[-1].text == ";" else found
+
+
+@dataclass(frozen=True, slots=True)
+class MetaCommand:
+    """A psql backslash command up to the end of its line; no server understands it."""
+
+    text: str
+    line: int
+    column: int
+
+
+class Split(NamedTuple):
+    """A text cut into statements, and the psql commands met between or inside them."""
+
+    statements: tuple[Statement, ...]
+    meta: tuple[MetaCommand, ...]
+
+
+def split(text: str) -> Split:
+    r"""Cut a text into its statements; empty ones and ``\restrict`` lines are passed over.
+
+    Raises:
+        ScanError: A quote, a comment or the data of a COPY is not closed.
+    """
+    statements: list[Statement] = []
+    backslashes: set[int] = set()
+    line, line_start, seen = 1, 0, 0
+    for start, end, data in spans(text, 0, len(text), backslashes):
+        breaks = text.count("\n", seen, start)
+        if breaks:
+            line += breaks
+            line_start = text.rfind("\n", seen, start) + 1
+        seen = start
+        statements.append(Statement(text, start, end, line, start - line_start + 1, data))
+    return Split(tuple(statements), tuple(_meta_command(text, offset) for offset in sorted(backslashes)))
+
+
+def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
+    """All tokens between two offsets, COPY data as one token; their texts joined are the text.
+
+    Both offsets stand between statements.
+
+    Raises:
+        ScanError: A quote, a comment or the data of a COPY is not closed.
+    """
+    pos, end = start, len(text) if end is None else end
+    for span in spans(text, start, end, set()):
+        if span.data is not None:
+            yield from lex(text, pos, span.data[0])
+            pos = span.data[1] + len(CLOSING)
+            yield Token(TokenKind.DATA, text[span.data[0] : pos], span.data[0])
+    yield from lex(text, pos, end)
+
+
+def significant(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
+    """``tokens`` without white space and comments."""
+    return (token for token in tokens(text, start, end) if token.kind not in INSIGNIFICANT)
+
+
+def _meta_command(text: str, offset: int) -> MetaCommand:
+    return MetaCommand(text[offset : line_end(text, offset, len(text))].rstrip(), *position(text, offset))
