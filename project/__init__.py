@@ -1,0 +1,1 @@
+"""The example site: the smallest real Django project that uses sqlmigrations."""

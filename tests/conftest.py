@@ -1,0 +1,51 @@
+"""The one server of a test session, and the fixtures that lend databases and sites on it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from project.embedded.server import Server
+from tests.servers import Database, lend_database, socket_url
+from tests.site import Site
+
+
+def start_session_server() -> None:
+    """Start a server in a folder of its own and tell this process and its children where it is.
+
+    At import, yet pytest-django has loaded the settings before: their entry is completed here, and only
+    children read DATABASE_URL.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="sqlmigrations-"))
+    folder.chmod(0o755)  # so that root's server, which runs as another user, reaches its data
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server's, registered later
+    server = Server(folder, settings=("fsync=off",))
+    os.environ["DATABASE_URL"] = socket_url(server, "invoices")
+    if settings.configured and settings.DATABASES["default"]["ENGINE"] == "project.embedded":
+        settings.DATABASES["default"]["HOST"] = str(folder)
+
+
+if not os.environ.get("DATABASE_URL"):
+    start_session_server()
+
+
+@pytest.fixture
+def fresh_database() -> Iterator[Database]:
+    """An empty database of its own."""
+    with lend_database() as database:
+        yield database
+
+
+@pytest.fixture
+def site(tmp_path: Path, fresh_database: Database) -> Site:
+    """A Django site in a folder of its own, on a database of its own."""
+    made = Site(tmp_path, fresh_database)
+    made.migrations.mkdir()
+    return made
