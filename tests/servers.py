@@ -73,13 +73,11 @@ class Database:
         self, name: str, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's own programs."""
-        return subprocess.run(
-            [str(binaries() / name), *arguments],
-            input=stdin or "",
-            capture_output=True,
-            text=True,
-            check=check,
+        ended = subprocess.run(
+            [str(binaries() / name), *arguments], input=stdin or "", capture_output=True, text=True
         )
+        assert not check or ended.returncode == 0, ended.stderr
+        return ended
 
 
 @contextmanager
