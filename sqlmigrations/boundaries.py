@@ -30,8 +30,9 @@ _BORING = re.compile(
     |-(?!-)|/(?!\*)|{LINE_COMMENT})*+""",
     re.VERBOSE,
 )
-# Only routines have semicolons of their own outside parentheses; a comment behind CREATE counts as yes.
-_MAYBE_ROUTINE = re.compile(r"(?ai)create(?:\s*+(?:/\*|--)|\s++(?:or|function|procedure)\b)")
+# Only routines have semicolons of their own outside parentheses, and the first comes behind BEGIN ATOMIC.
+_CREATE = re.compile(r"(?ai)create\b")
+_ATOMIC = re.compile(r"(?ai)\batomic\b")
 _COPY = re.compile(r"(?ai)copy\b")
 _RESTRICT = re.compile(r"\\(?:un)?restrict(?:[ \t]+[^\s\\]+)?\s*\Z")
 _OPENING_WORDS = 4
@@ -48,10 +49,9 @@ class Span(NamedTuple):
 def spans(text: str, pos: int, end: int, backslashes: set[int]) -> Iterator[Span]:
     """Where each statement lies; offsets of psql commands are added to ``backslashes`` on the way."""
     while (start := _next_start(text, pos, end, backslashes)) < end:
-        if _MAYBE_ROUTINE.match(text, start, end):
+        stop = _plain_end(text, start, end, backslashes)
+        if _CREATE.match(text, start, stop) and _ATOMIC.search(text, start, stop):
             stop = _routine_end(text, start, end, backslashes)
-        else:
-            stop = _plain_end(text, start, end, backslashes)
         data = None
         pos = stop
         if _COPY.match(text, start, stop) and reads_stdin(text, start, stop):

@@ -68,6 +68,7 @@ class TokenKind(Enum):
     DATA = "data"
 
 
+_KINDS: dict[str | None, TokenKind] = {kind.name: kind for kind in TokenKind}
 INSIGNIFICANT = (TokenKind.SPACE, TokenKind.COMMENT)
 NESTING = {"(": 1, "[": 1, ")": -1, "]": -1, ";": 0}
 
@@ -122,12 +123,12 @@ def lex(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
     pos, end = start, len(text) if end is None else end
     while pos < end:
         match = _TOKEN.match(text, pos, end)
-        if match is None or match.lastgroup is None:
+        if match is None:
             token = _unmatched(text, pos, end)
             yield token
-            pos = token.start + len(token.text)
+            pos += len(token.text)
             continue
-        kind = TokenKind[match.lastgroup]
+        kind = _KINDS[match.lastgroup]
         if kind is TokenKind.OPERATOR:
             yield from _operators(match.group(), pos)
         else:

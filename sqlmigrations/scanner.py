@@ -85,15 +85,15 @@ def split(text: str) -> Split:
     """
     statements: list[Statement] = []
     backslashes: set[int] = set()
-    line, line_start, seen = 1, 0, 0
+    place = _Place(text)
     for start, end, data in spans(text, 0, len(text), backslashes):
-        breaks = text.count("\n", seen, start)
-        if breaks:
-            line += breaks
-            line_start = text.rfind("\n", seen, start) + 1
-        seen = start
-        statements.append(Statement(text, start, end, line, start - line_start + 1, data))
-    return Split(tuple(statements), tuple(_meta_command(text, offset) for offset in sorted(backslashes)))
+        statements.append(Statement(text, start, end, *place.of(start), data))
+    place = _Place(text)
+    meta = (
+        MetaCommand(text[offset : line_end(text, offset, len(text))].rstrip(), *place.of(offset))
+        for offset in sorted(backslashes)
+    )
+    return Split(tuple(statements), tuple(meta))
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
@@ -118,5 +118,17 @@ def significant(text: str, start: int = 0, end: int | None = None) -> Iterator[T
     return (token for token in tokens(text, start, end) if token.kind not in INSIGNIFICANT)
 
 
-def _meta_command(text: str, offset: int) -> MetaCommand:
-    return MetaCommand(text[offset : line_end(text, offset, len(text))].rstrip(), *position(text, offset))
+class _Place:
+    """Line and column of offsets asked for in rising order, each line break counted once."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.line, self.line_start, self.seen = 1, 0, 0
+
+    def of(self, offset: int) -> tuple[int, int]:
+        breaks = self.text.count("\n", self.seen, offset)
+        if breaks:
+            self.line += breaks
+            self.line_start = self.text.rfind("\n", self.seen, offset) + 1
+        self.seen = offset
+        return self.line, offset - self.line_start + 1
