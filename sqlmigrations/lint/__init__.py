@@ -1,0 +1,38 @@
+"""Hazards in SQL told from its tokens, before anything runs: the names other packages use."""
+
+from __future__ import annotations
+
+from sqlmigrations.lint import (
+    constraining,
+    destruction,
+    indexing,
+    renaming,
+    rewriting,
+    security,
+    session,
+    shape,
+)
+from sqlmigrations.lint.creations import Created, Creation, Kind, created, unguarded
+from sqlmigrations.lint.inspection import inspect
+from sqlmigrations.lint.reading import Name
+from sqlmigrations.lint.rulebook import RULES, Rule
+from sqlmigrations.lint.scene import Subject
+from sqlmigrations.lint.secrets import secrets
+
+# The modules with the rules: importing one enters its rules into the rulebook.
+FAMILIES = (destruction, indexing, constraining, rewriting, renaming, shape, session, security)
+
+__all__ = [
+    "FAMILIES",
+    "RULES",
+    "Created",
+    "Creation",
+    "Kind",
+    "Name",
+    "Rule",
+    "Subject",
+    "created",
+    "inspect",
+    "secrets",
+    "unguarded",
+]

@@ -1,0 +1,269 @@
+"""What statements create: a later statement about it cannot hurt what was there before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from sqlmigrations.lexer import Token
+from sqlmigrations.lint.alterations import actions, new_column
+from sqlmigrations.lint.literals import code_in
+from sqlmigrations.lint.reading import Name, Reader, find, is_word
+from sqlmigrations.scanner import Statement
+
+_OPENS = re.compile(r"(?:create|alter|drop|do|select|with)\b", re.IGNORECASE)
+_INTO = re.compile(r"\binto\b", re.IGNORECASE)
+_MODIFIERS = frozenset(
+    {"global", "local", "temp", "temporary", "unlogged", "unique", "recursive", "constraint", "foreign"}
+)
+_TEMPORARY = frozenset({"temp", "temporary"})
+
+
+class Kind(Enum):
+    """What kind of object a statement creates."""
+
+    TABLE = "table"
+    VIEW = "view"
+    MATERIALIZED_VIEW = "materialized view"
+    SEQUENCE = "sequence"
+    INDEX = "index"
+    TYPE = "type"
+    DOMAIN = "domain"
+    FUNCTION = "function"
+    PROCEDURE = "procedure"
+    AGGREGATE = "aggregate"
+    SCHEMA = "schema"
+    EXTENSION = "extension"
+    TRIGGER = "trigger"
+    POLICY = "policy"
+    ROLE = "role"
+    USER = "user"
+    COLUMN = "column"
+
+    @property
+    def is_relation(self) -> bool:
+        """Whether it shares one namespace with tables."""
+        return self in _RELATIONS
+
+    @property
+    def namespace(self) -> str:
+        """Kinds with the same one cannot share a name."""
+        return _NAMESPACES.get(self, self.value)
+
+
+_RELATIONS = frozenset({Kind.TABLE, Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.SEQUENCE, Kind.INDEX})
+_NAMESPACES = {
+    **dict.fromkeys(_RELATIONS, "relation"),
+    **dict.fromkeys((Kind.TYPE, Kind.DOMAIN), "type"),
+    **dict.fromkeys((Kind.FUNCTION, Kind.PROCEDURE, Kind.AGGREGATE), "routine"),
+    **dict.fromkeys((Kind.ROLE, Kind.USER), "role"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """One object a statement creates.
+
+    Attributes:
+        line: Of the statement's object name, from 1.
+        guarded: IF NOT EXISTS, OR REPLACE, inside a DO block, or temporary: no harm where it exists already.
+        start: Offset of the name in the file.
+        origin: Tells creations of different files apart.
+        renamed_from: The name it had before; then it is new only if that one was.
+    """
+
+    kind: Kind
+    name: Name
+    line: int
+    guarded: bool
+    start: int
+    origin: int
+    renamed_from: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """Everything some files create; ``|`` joins those of several files."""
+
+    places: Mapping[tuple[str, Name], frozenset[Creation]] = field(default_factory=dict)
+
+    def __or__(self, other: Created) -> Created:
+        joined = dict(self.places)
+        for key, places in other.places.items():
+            joined[key] = joined.get(key, frozenset()) | places
+        return Created(joined)
+
+    def before(self, kind: Kind, name: Name, statement: Statement) -> bool:
+        """Whether it was created earlier: in another of the files, or further up in the statement's own."""
+        return self._before(kind, name, hash(statement.source), statement.start, set())
+
+    def _before(self, kind: Kind, name: Name, origin: int, start: int, seen: set[Creation]) -> bool:
+        for place in self.places.get((kind.namespace, name), frozenset()) - seen:
+            if place.origin == origin and place.start >= start:
+                continue
+            seen.add(place)
+            former = place.renamed_from
+            if former is None or self._before(kind, former, place.origin, place.start, seen):
+                return True
+        return False
+
+
+def created(statements: Sequence[Statement]) -> Created:
+    """What the statements create, DO blocks included."""
+    places: dict[tuple[str, Name], frozenset[Creation]] = {}
+    for statement in statements:
+        for creation in creations(statement):
+            key = (creation.kind.namespace, creation.name)
+            places[key] = places.get(key, frozenset()) | {creation}
+    return Created(places)
+
+
+def unguarded(statements: Sequence[Statement]) -> tuple[Creation, ...]:
+    """The relations whose creation fails where one of that name exists already."""
+    found = []
+    gone: set[tuple[str, Name]] = set()
+    for statement in statements:
+        gone.update(_removed(statement))
+        for creation in creations(statement):
+            keys = {(creation.kind.namespace, creation.name), (Kind.SCHEMA.namespace, _schema(creation.name))}
+            if creation.kind.is_relation and not creation.guarded and not keys & gone:
+                found.append(creation)
+    return tuple(found)
+
+
+def creations(statement: Statement) -> Iterator[Creation]:
+    """What one statement creates."""
+    source = statement.source
+    opening = _OPENS.match(source, statement.start)
+    if opening is None:
+        return
+    word = opening.group().lower()
+    if word == "create":
+        yield from _create(statement, statement.tokens())
+    elif word == "alter":
+        yield from _alter(statement)
+    elif word == "do":
+        yield from _do(statement)
+    elif word in {"select", "with"} and _INTO.search(source, statement.start, statement.end):
+        yield from _select_into(statement)
+
+
+def _create(statement: Statement, tokens: Sequence[Token], *, guarded: bool = False) -> Iterator[Creation]:
+    reader = Reader(tokens)
+    if not reader.take("create"):
+        return
+    guarded |= reader.take("or", "replace")
+    modifiers = set()
+    while modifier := reader.take_any(_MODIFIERS):
+        modifiers.add(modifier)
+    kind = _kind(reader)
+    if kind is None:
+        return
+    reader.take("concurrently")
+    guarded |= reader.guard() or bool(modifiers & _TEMPORARY)
+    name = None if reader.sees("on") or reader.sees("authorization") else reader.name()
+    if kind is Kind.INDEX and name is not None:
+        name = _index_name(reader, name)
+    if name is not None:
+        yield _creation(statement, kind, name, guarded=guarded)
+
+
+def _kind(reader: Reader) -> Kind | None:
+    if reader.take("materialized", "view"):
+        return Kind.MATERIALIZED_VIEW
+    if reader.sees("user", "mapping"):
+        return None
+    word = reader.take_any(frozenset(kind.value for kind in Kind) - {Kind.COLUMN.value} | {"group"})
+    return Kind.ROLE if word == "group" else Kind(word) if word else None
+
+
+def _index_name(reader: Reader, name: Name) -> Name:
+    """An index is written without a schema and lies in that of its table."""
+    reader.take("on")
+    reader.take("only")
+    table = reader.name()
+    return Name(table.schema if table else "", name.name, name.parts, name.start)
+
+
+def column_name(table: Name, column: Name) -> Name:
+    """The name under which a column is known here."""
+    return Name(f"{table.schema}.{table.name}", column.name, column.parts, column.start)
+
+
+def _alter(statement: Statement) -> Iterator[Creation]:
+    """New names and new columns."""
+    tokens = statement.tokens()
+    for column in filter(None, map(new_column, actions(tokens))):
+        full = column_name(column.table, column.name)
+        yield _creation(statement, Kind.COLUMN, full, guarded=True)
+    reader = Reader(tokens)
+    reader.take("alter")
+    kind = _kind(reader)
+    reader.guard()
+    reader.take("only")
+    name = reader.name()
+    if kind is None or name is None:
+        return
+    if reader.take("rename", "to"):
+        new = reader.name()
+        if new is not None:
+            moved = Name(name.schema, new.name, new.parts, new.start)
+            yield _creation(statement, kind, moved, guarded=True, renamed_from=name)
+    elif reader.take("set", "schema"):
+        schema = reader.name()
+        if schema is not None:
+            home = "" if schema.name == "public" else schema.name
+            moved = Name(home, name.name, (*schema.parts, name.parts[-1]), schema.start)
+            yield _creation(statement, kind, moved, guarded=True, renamed_from=name)
+
+
+def _do(statement: Statement) -> Iterator[Creation]:
+    for inside in code_in(statement.tokens()):
+        for index, token in enumerate(inside):
+            if is_word(token, "create"):
+                for creation in _create(statement, inside[index:], guarded=True):
+                    yield Creation(
+                        creation.kind, creation.name, statement.line, True, statement.start, creation.origin
+                    )
+
+
+def _select_into(statement: Statement) -> Iterator[Creation]:
+    tokens = statement.tokens()
+    at = find(tokens, "into")
+    if at is None or (at and is_word(tokens[at - 1], "insert")) or is_word(tokens[at - 1], "merge"):
+        return
+    reader = Reader(tokens, at + 1)
+    modifiers = reader.take_any(_MODIFIERS)
+    reader.take("table")
+    name = reader.name()
+    if name is not None:
+        yield _creation(statement, Kind.TABLE, name, guarded=modifiers in _TEMPORARY)
+
+
+def _removed(statement: Statement) -> Iterator[tuple[str, Name]]:
+    """Names that are free after the statement."""
+    tokens = statement.tokens() if _OPENS.match(statement.source, statement.start) else ()
+    reader = Reader(tokens)
+    if reader.take("drop"):
+        reader.take("foreign")
+        kind = _kind(reader)
+        reader.take("concurrently")
+        reader.guard()
+        yield from ((kind.namespace, name) for name in reader.names() if kind)
+    elif reader.sees("alter"):
+        renamed = (creation for creation in creations(statement) if creation.renamed_from)
+        yield from ((c.kind.namespace, c.renamed_from) for c in renamed if c.renamed_from)
+
+
+def _schema(name: Name) -> Name:
+    return Name("", name.schema or "public", name.parts[:-1], name.start)
+
+
+def _creation(
+    statement: Statement, kind: Kind, name: Name, *, guarded: bool, renamed_from: Name | None = None
+) -> Creation:
+    source = statement.source
+    line = statement.line + source.count("\n", statement.start, name.start)
+    return Creation(kind, name, line, guarded, name.start, hash(source), renamed_from)

@@ -1,0 +1,121 @@
+"""Showing every statement of a file to the rules that want to see it, and silencing what the file allows."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlmigrations.lint.creations import Created, created
+from sqlmigrations.lint.rulebook import CHECKS, RULES, UNKNOWN_RULE, UNUSED_ALLOW, Check, Rule, Sighting
+from sqlmigrations.lint.scene import Scene, Subject
+from sqlmigrations.scanner import Statement
+from sqlmigrations.types import Allowance, Finding, Severity
+
+_FIRST_WORD = re.compile(r"\w*")
+
+
+def inspect(subject: Subject, known: Created) -> list[Finding]:
+    """The findings about one migration, in the order of the file.
+
+    Args:
+        subject: The migration.
+        known: What the files pending in this run create, up to and including this one.
+    """
+    everything = known | created(subject.statements)
+    found = list(_findings(subject, everything))
+    silenced = {allowance.rule for allowance in subject.allow}
+    shown = [f for f in found if f.rule not in silenced or f.severity is Severity.ERROR]
+    shown += _allowances(subject, found)
+    return sorted(shown, key=lambda finding: (finding.line or 0, finding.column or 0))
+
+
+def _findings(subject: Subject, known: Created) -> Iterator[Finding]:
+    wanted = _Wanted.of(subject)
+    for statement in subject.statements:
+        scene = None
+        for check in wanted.by(statement):
+            scene = scene or Scene(statement, subject, known)
+            for sighting in check.look(scene):
+                yield _finding(subject, check.rule, statement, sighting)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which checks want to see a statement, told from its first word or a search, without taking it apart."""
+
+    by_opening: dict[str, list[Check]]
+    by_mention: list[tuple[re.Pattern[str], Check]]
+
+    @classmethod
+    def of(cls, subject: Subject) -> _Wanted:
+        """Leaves out the checks whose words stand nowhere in the file."""
+        by_opening: dict[str, list[Check]] = {}
+        for check in CHECKS:
+            for word in check.opens:
+                by_opening.setdefault(word, []).append(check)
+        sources = {id(statement.source): statement.source for statement in subject.statements}
+        text = [source.lower() for source in sources.values()]
+        by_mention = []
+        for check in CHECKS:
+            mentioned = [word for word in check.mentions.split() if any(word in source for source in text)]
+            if mentioned:
+                by_mention.append((re.compile("|".join(map(re.escape, mentioned)), re.IGNORECASE), check))
+        return cls(by_opening, by_mention)
+
+    def by(self, statement: Statement) -> Iterator[Check]:
+        word = _FIRST_WORD.match(statement.source, statement.start)
+        yield from self.by_opening.get(word.group().lower() if word else "", ())
+        for pattern, check in self.by_mention:
+            if pattern.search(statement.source, statement.start, statement.end):
+                yield check
+
+
+def _finding(subject: Subject, rule: Rule, statement: Statement, sighting: Sighting) -> Finding:
+    source, start = statement.source, sighting.start
+    return Finding(
+        rule=rule.id,
+        severity=sighting.severity or rule.severity,
+        message=sighting.message,
+        remedy=sighting.remedy,
+        migration=subject.migration,
+        location=subject.location,
+        line=statement.line + source.count("\n", statement.start, start),
+        column=start - source.rfind("\n", 0, start),
+    )
+
+
+def _allowances(subject: Subject, found: list[Finding]) -> Iterator[Finding]:
+    """What is wrong with the ``allow:`` lines; those from the command line are for many files."""
+    used = {finding.rule for finding in found if finding.severity is not Severity.ERROR}
+    for allowance in subject.allow:
+        if allowance.line < 1:
+            continue
+        if allowance.rule not in RULES:
+            yield _about(subject, allowance, UNKNOWN_RULE, *_unknown(allowance))
+        elif allowance.rule not in used and not _is_needed_later(subject, allowance):
+            yield _about(subject, allowance, UNUSED_ALLOW, *_unused(allowance, found))
+
+
+def _is_needed_later(subject: Subject, allowance: Allowance) -> bool:
+    """Whether it silences something once the files before this one have been applied."""
+    alone = _findings(subject, created(subject.statements))
+    return any(f.rule == allowance.rule and f.severity is not Severity.ERROR for f in alone)
+
+
+def _unknown(allowance: Allowance) -> tuple[str, str]:
+    near = difflib.get_close_matches(allowance.rule, RULES, n=1)
+    remedy = f"Write: -- allow: {near[0]} {allowance.reason}".rstrip() if near else "Take the line out."
+    return f"There is no rule {allowance.rule}, so this line allows nothing.", remedy
+
+
+def _unused(allowance: Allowance, found: list[Finding]) -> tuple[str, str]:
+    if any(finding.rule == allowance.rule for finding in found):
+        return f"{allowance.rule} is an error here, which no line can allow.", "Follow what the error says."
+    return f"Nothing in this file needs {allowance.rule} to be allowed.", "Take the line out."
+
+
+def _about(subject: Subject, allowance: Allowance, rule: Rule, message: str, remedy: str) -> Finding:
+    place = (subject.migration, subject.location, allowance.line, 1)
+    return Finding(rule.id, rule.severity, message, remedy, *place)

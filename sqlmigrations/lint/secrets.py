@@ -1,0 +1,92 @@
+"""Passwords written into SQL: where they stand, and every spelling under which they must not be shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlmigrations.lexer import Token, TokenKind
+from sqlmigrations.lint.literals import code, decoded, is_literal, pieces
+from sqlmigrations.scanner import Statement
+
+# Looked for in the text before any statement is taken apart; a million INSERT lines cost one search.
+HINTS = ("passw", "://")
+_HINT = re.compile("|".join(map(re.escape, HINTS)), re.IGNORECASE)
+_KEYS = frozenset({"password", "passwd", "sslpassword"})
+_CONNINFO = re.compile(r"\b(?:ssl)?passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.)+)'|([^\s'\"&]+))", re.IGNORECASE)
+_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:([^\s/@'\"]+)@", re.IGNORECASE)
+# Text of a command whose password comes next: 'ALTER ROLE r PASSWORD ' || ..., format('PASSWORD %L', ...).
+_OPEN_END = re.compile(r"\bpassword\s*(?:'*\s*\Z|'?%[0-9$]*[LIs])", re.IGNORECASE)
+_PLACEHOLDER = re.compile(r"%[0-9$]*[LIs]?|\$[0-9]+|\?|:\w+|\{\w*\}|<[^>]*>|\*+")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One password.
+
+    Attributes:
+        start: Of the outermost literal it stands in.
+        spellings: As decoded, and as written where that differs.
+    """
+
+    start: int
+    spellings: frozenset[str]
+
+
+def secrets(statements: Sequence[Statement]) -> frozenset[str]:
+    """Every text that must never be shown: passwords in these statements, decoded and as written."""
+    found: set[str] = set()
+    hopeless: str | None = None
+    for statement in statements:
+        if statement.source is hopeless:
+            continue
+        if not any(hint in statement.source.lower() for hint in HINTS):
+            hopeless = statement.source
+        elif _HINT.search(statement.source, statement.start, statement.end):
+            for secret in secrets_in(statement.tokens()):
+                found |= secret.spellings
+    return frozenset(found)
+
+
+def secrets_in(tokens: Sequence[Token]) -> Iterator[Secret]:
+    """The passwords among these tokens, those inside DO bodies and EXECUTE strings included."""
+    follows = False
+    for index, token in enumerate(tokens):
+        if not is_literal(token):
+            follows = follows and token.text != ";"
+            continue
+        text = decoded(token)
+        if follows or _is_password(tokens, index):
+            yield from _secret(token.start, (text, *pieces(token)))
+        elif _HINT.search(text):
+            yield from _inside(token, text)
+            follows = follows or _OPEN_END.search(text) is not None
+
+
+def _is_password(tokens: Sequence[Token], index: int) -> bool:
+    """PASSWORD 'x', and PL/pgSQL's my_password text := 'x'."""
+    before = tokens[index - 1] if index else None
+    if before is None:
+        return False
+    if before.text == ":=":
+        return any(
+            token.kind is TokenKind.WORD and "passw" in token.value
+            for token in tokens[max(0, index - 4) : index]
+        )
+    return before.kind in {TokenKind.WORD, TokenKind.IDENTIFIER} and before.value.lower() in _KEYS
+
+
+def _inside(token: Token, text: str) -> Iterator[Secret]:
+    for match in (*_CONNINFO.finditer(text), *_URL.finditer(text)):
+        written = next(group for group in match.groups() if group)
+        yield from _secret(token.start, (written, re.sub(r"\\(.)", r"\1", written)))
+    for secret in secrets_in(code(text)):
+        yield from _secret(token.start, tuple(secret.spellings))
+
+
+def _secret(start: int, spellings: Sequence[str]) -> Iterator[Secret]:
+    """Doubled quotes are added, as a literal in a literal has them."""
+    shown = {text for text in spellings if text and not _PLACEHOLDER.fullmatch(text)}
+    if shown:
+        yield Secret(start, frozenset(shown | {text.replace("'", "''") for text in shown}))
