@@ -35,9 +35,7 @@ EMBEDDED: dict[str, Any] = {
     "HOST": str(BASE_DIR / ".postgres"),
 }
 DATABASES: dict[str, Any] = {
-    "default": dj_database_url.parse(os.environ["DATABASE_URL"])
-    if os.environ.get("DATABASE_URL")
-    else EMBEDDED
+    "default": dj_database_url.parse(os.environ["DATABASE_URL"]) if os.environ.get("DATABASE_URL") else EMBEDDED
 }
 
 MIDDLEWARE = [

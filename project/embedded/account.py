@@ -48,7 +48,7 @@ class Account:
             return words, {}
         if not self.confined:
             return words, {"user": self.uid, "group": self.gid, "extra_groups": []}
-        setpriv = shutil.which("setpriv")
+        setpriv = shutil.which("setpriv") or shutil.which("setpriv", path=os.defpath)
         if setpriv is None:
             raise AccountError(
                 "PostgreSQL refuses to run as root, the user it would run as cannot reach its files below "

@@ -30,11 +30,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """A connection; when the server was killed since the last one, it is started again first."""
+        server = server_of(self.settings_dict)
+        pid = server.pid
         try:
             return super().get_new_connection(conn_params)
         except self.Database.OperationalError:
-            server = server_of(self.settings_dict)
-            if not server.revive():
+            if not server.revive(pid):
                 raise
             return super().get_new_connection({**conn_params, "host": str(server.enter())})
 

@@ -56,9 +56,9 @@ class Cluster:
         self.log = folder / "log"
         self._binaries = binaries
 
-    def _account(self) -> Account:
+    def _account(self, *more: Path) -> Account:
         catalog = self._binaries.parent / "share" / "postgresql" / "postgres.bki"
-        needed = [self.folder, self._binaries / "postgres", self._binaries / "initdb", catalog]
+        needed = [self.folder, self._binaries / "postgres", self._binaries / "initdb", catalog, *more]
         return choose(self.data, [path.resolve() for path in needed if path.exists()])
 
     def create(self) -> None:
@@ -91,8 +91,10 @@ class Cluster:
                 time.sleep(0.1)
 
     def _start_once(self, settings: list[str]) -> subprocess.Popen[bytes]:
-        account = self._account()
-        sockets = self._socket_folder(account)
+        sockets = self._socket_folder()
+        account = self._account(sockets.parent)
+        if sockets != self.data:
+            account.own(sockets)
         given = [word for setting in ["listen_addresses=", *settings] for word in ("-c", setting)]
         command, options = account.command(
             self._binaries / "postgres", "-D", self.data, "-k", sockets, "-p", PORT, *given
@@ -114,24 +116,19 @@ class Cluster:
             server.kill()
             server.wait()
             self.remove_sockets(sockets)
-            raise ClusterError(
-                f"postgres did not start:\n{self.log.read_bytes()[begin:].decode(errors='replace')}"
-            )
+            said = self.log.read_bytes()[begin:].decode(errors="replace")
+            raise ClusterError(f"postgres did not start:\n{said}")
         return server
 
-    def _socket_folder(self, account: Account) -> Path:
+    def _socket_folder(self) -> Path:
         """The data folder, or a private temporary one where sockets or libpq do not take that path."""
         longest = len(os.fsencode(self.data / f".s.PGSQL.{PORT}"))
         if longest <= LONGEST_SOCKET and "," not in str(self.data):
             return self.data
         for parent in (tempfile.gettempdir(), "/tmp"):
             if len(os.fsencode(parent)) < LONGEST_SOCKET - 40 and "," not in parent:
-                folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=parent))
-                account.own(folder)
-                return folder
-        raise ClusterError(
-            f"No folder for the server's socket: {self.data} and the temporary folder are too long."
-        )
+                return Path(tempfile.mkdtemp(prefix="postgres-", dir=parent))
+        raise ClusterError(f"No room for a socket: {self.data} and {tempfile.gettempdir()} are too long.")
 
     def remove_sockets(self, folder: Path) -> None:
         """Remove a socket folder that was made for one run of the server."""
@@ -151,7 +148,7 @@ class Cluster:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the server, as its own pid file has it."""
+        """Process id of the server, as its own pid file has it; of a killed one it stays there."""
         lines = self._pid_file()
         return int(lines[0]) if lines else None
 
@@ -188,20 +185,24 @@ class Cluster:
         shared memory segment still keeps two servers off one folder.
         """
         pid = self.pid
-        if pid is None or not Path("/proc/self/cwd").exists():
-            return
-        try:
-            ours = Path(f"/proc/{pid}/cwd").readlink() == self.data.resolve()
-        except OSError:
-            ours = False
-        if not ours:
+        if pid is not None and not self.is_server(pid):
             (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def is_server(self, pid: int) -> bool:
+        """Whether that process is the server of this folder, as far as the system lets us look."""
+        if not Path("/proc/self/cmdline").exists():
+            return _is_alive(pid)
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return os.fsencode(self.data) in words
 
 
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 

@@ -12,11 +12,13 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from project.embedded.cluster import Cluster
 
 USERS_LOCK = "users.lock"
+READY = "ready"
 
 
 def main(arguments: list[str]) -> int:
@@ -28,9 +30,11 @@ def main(arguments: list[str]) -> int:
         keep(Cluster(Path(folder), Path(binaries)), settings, writing, int(start_fd))
     os.close(writing)
     with os.fdopen(reading) as report:
-        problem = report.read()
-    sys.stderr.write(problem)
-    return 1 if problem else 0
+        said = report.read()
+    if said == READY:
+        return 0
+    sys.stderr.write(said or "Its keeper was killed.")
+    return 1
 
 
 def keep(cluster: Cluster, settings: list[str], report: int, start_fd: int) -> None:
@@ -42,15 +46,22 @@ def keep(cluster: Cluster, settings: list[str], report: int, start_fd: int) -> N
         server = cluster.start(settings)
         sockets = cluster.sockets
     except Exception as problem:
-        os.write(report, (str(problem) or repr(problem)).encode())
+        tell(report, str(problem) or repr(problem))
         os._exit(1)
-    os.close(report)
+    tell(report, READY)
     os.close(start_fd)
     burial = threading.Thread(target=bury, args=(cluster, server, sockets))
     burial.start()
     fcntl.flock(users, fcntl.LOCK_EX)
     cluster.stop(server.pid)
     burial.join()
+
+
+def tell(report: int, text: str) -> None:
+    """Write the report, which nobody may be waiting for any more."""
+    with suppress(BrokenPipeError):
+        os.write(report, text.encode())
+    os.close(report)
 
 
 def detach() -> None:

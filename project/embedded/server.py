@@ -63,6 +63,7 @@ class Server:
         self._threads = threading.RLock()
         self._users: int | None = None
         self._sockets: Path | None = None
+        self.pid: int | None = None
 
     def enter(self) -> Path:
         """Use the server, started when it does not run; returns the folder of its socket."""
@@ -70,13 +71,13 @@ class Server:
             if self._sockets is None:
                 self._be_counted()
                 self._start()
-                self._sockets = self._cluster.sockets
+                self._sockets, self.pid = self._cluster.sockets, self._cluster.pid
             return self._sockets
 
-    def revive(self) -> bool:
-        """Start the server again if it died under us; false when it is alive."""
+    def revive(self, pid: int | None) -> bool:
+        """After a failure to connect to the server of that pid: be at one again; false when it is alive."""
         with self._threads:
-            if self._cluster.answers():
+            if self._cluster.answers() and self._cluster.pid == pid:
                 return False
             self._sockets = None
             self.enter()
@@ -108,9 +109,8 @@ class Server:
             self.folder.mkdir(parents=True, exist_ok=True)
             users = os.open(self.folder / USERS_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as problem:
-            raise ServerError(
-                f"The embedded server cannot use {self.folder}: {problem.strerror}."
-            ) from problem
+            said = f"The embedded server cannot use {self.folder}: {problem.strerror}."
+            raise ServerError(said) from problem
         fcntl.flock(users, fcntl.LOCK_SH)  # waits for a keeper that is stopping the server
         self._users = users
         atexit.register(self.leave)
@@ -139,7 +139,7 @@ class Server:
             fcntl.flock(users, fcntl.LOCK_SH)
             return
         pid = self._cluster.pid
-        if pid is not None and self._cluster.answers():
+        if pid is not None and self._cluster.is_server(pid):
             self._cluster.stop(pid)
 
     @contextmanager
