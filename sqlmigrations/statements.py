@@ -112,11 +112,7 @@ def touches_session(statement: Statement) -> bool:
         return True
     if not _SESSION_NAMES.search(statement.source, statement.start, statement.end):
         return False
-    names = (
-        token.text
-        for token in leading_tokens(statement)
-        if token.kind in (TokenKind.WORD, TokenKind.IDENTIFIER)
-    )
+    names = (token.text for token in leading_tokens(statement) if token.kind in (TokenKind.WORD, TokenKind.IDENTIFIER))
     return any(_SESSION_NAMES.search(name) for name in names)
 
 
@@ -130,11 +126,7 @@ def sets(statement: Statement) -> str | None:
     if words[:1] not in (["set"], ["reset"]):
         return None
     rest = words[1:]
-    if (
-        rest[:1] in (["local"], ["session"])
-        and tuple(rest[:2]) not in _SET_FORMS
-        and rest[1:2] not in (["="], ["to"])
-    ):
+    if rest[:1] in (["local"], ["session"]) and tuple(rest[:2]) not in _SET_FORMS and rest[1:2] not in (["="], ["to"]):
         rest = rest[1:]
     if rest[:1] in ([], ["constraints"], ["transaction"]):
         return None

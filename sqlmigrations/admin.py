@@ -1,0 +1,93 @@
+"""The admin as an audit log: the history and its events, for reading only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from sqlmigrations.backends.base import Reader
+from sqlmigrations.conf import load
+from sqlmigrations.exceptions import SqlMigrationsError, StatementFailed
+from sqlmigrations.ledger import Ledger, Tracking
+from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent
+
+_SHOWN_EVENTS = 50
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """An admin in which nothing can be added, changed or deleted; the tables may not be there yet."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """No rows, instead of an error, before the first apply."""
+        found: QuerySet[Any] = super().get_queryset(request)
+        return found if _tracked(found.db) else found.none()
+
+
+@admin.register(SchemaMigration)
+class SchemaMigrationAdmin(ReadOnlyAdmin):
+    """The migrations in force."""
+
+    list_display = ("__str__", "state", "applied_at", "duration", "applied_by", "late")
+    list_filter = ("label", "state", "late")
+    search_fields = ("label", "name", "applied_by")
+    readonly_fields = ("duration", "events")
+    show_full_result_count = False
+
+    @admin.display(description=_("duration"), ordering="execution_ms")
+    def duration(self, migration: SchemaMigration) -> str:
+        """Milliseconds, or nothing when it was recorded without running."""
+        return "" if migration.execution_ms is None else f"{migration.execution_ms:.0f} ms"
+
+    @admin.display(description=_("events"))
+    def events(self, migration: SchemaMigration) -> SafeString:
+        """What happened to this migration, the newest first."""
+        using = migration._state.db
+        found = SchemaMigrationEvent.objects.using(using).filter(label=migration.label, key=migration.key)
+        rows = format_html_join(
+            "",
+            "<tr><td>{}</td><td>{}</td><td>{}@{}</td><td>{}</td></tr>",
+            (
+                (e.happened_at.strftime("%Y-%m-%d %H:%M:%S %Z"), e.event, e.os_user, e.host, json.dumps(e.detail))
+                for e in found[:_SHOWN_EVENTS]
+            ),
+        )
+        return format_html("<table>{}</table>", rows)
+
+
+@admin.register(SchemaMigrationEvent)
+class SchemaMigrationEventAdmin(ReadOnlyAdmin):
+    """Everything that happened, failures too."""
+
+    list_display = ("happened_at", "event", "label", "name", "db_user", "os_user", "host", "run_id")
+    list_filter = ("event", "label")
+    search_fields = ("label", "name", "db_user", "os_user")
+    show_full_result_count = False
+
+
+def _tracked(alias: str) -> bool:
+    try:
+        return Ledger(load().schema).tracking(Reader(alias)) is Tracking.PRESENT
+    except (SqlMigrationsError, StatementFailed):
+        return False

@@ -1,0 +1,1 @@
+"""The database: connections of ours, what is asked of the server, and how it answers."""

@@ -1,0 +1,209 @@
+"""Connections: one of our own made from an alias, and Django's own for reading; both answer queries the same way."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from django.db import Error as DjangoError
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.psycopg_any import is_psycopg3
+from django.db.utils import load_backend
+from django.utils.connection import ConnectionDoesNotExist
+
+from sqlmigrations.exceptions import ConfigurationError, StatementFailed
+from sqlmigrations.masking import mask
+from sqlmigrations.types import ServerError
+
+Row = tuple[Any, ...]
+
+# A dead peer is noticed within about a minute, where the system allows it to be said.
+_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_CONNECT_TIMEOUT_S = 10
+# Options of Django's that are about its own use of a connection, not about reaching the server.
+_NOT_OURS = ("pool", "server_side_binding")
+_SECRET_OPTIONS = ("password", "sslpassword")
+
+
+class Queries(Protocol):
+    """Whatever answers a query of ours."""
+
+    def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
+        """Runs one message of our own SQL; the rows are those of its last statement.
+
+        Raises:
+            StatementFailed: The server refused it, or the connection is gone.
+        """
+
+
+class Reader:
+    """Django's own connection of an alias, for reading only; it is opened when first asked and never closed here."""
+
+    def __init__(self, alias: str) -> None:
+        self._wrapper: Any = wrapper(alias)
+        self._secrets = credentials(alias)
+
+    def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
+        """See ``Queries``; joins whatever transaction the caller has open."""
+        try:
+            with self._wrapper.cursor() as cursor:
+                cursor.execute(sql, params)
+                return list(cursor.fetchall())
+        except DjangoError as error:
+            raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
+
+
+class Connection:
+    """A connection of our own: autocommit, no pool, no query log, transactions opened and closed in SQL."""
+
+    def __init__(self, alias: str, application_name: str) -> None:
+        """Connects.
+
+        Raises:
+            StatementFailed: The server cannot be reached or refuses the login.
+            ConfigurationError: The alias is unknown or not PostgreSQL.
+        """
+        self._wrapper: Any = _own_wrapper(alias, application_name)
+        self._secrets = credentials(alias)
+        self._notices: deque[str] = deque(maxlen=1000)
+        try:
+            self._wrapper.ensure_connection()
+        except DjangoError as error:
+            raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
+        self._raw = self._wrapper.connection
+        self._cursor = self._raw.cursor()
+        self._errors: type[Exception] = self._wrapper.Database.Error
+        self._listen()
+
+    @property
+    def server_version(self) -> int:
+        """``server_version_num`` as the handshake told it."""
+        return int(self._raw.info.server_version)
+
+    @property
+    def handshake_pid(self) -> int:
+        """The pid the server named when connecting; another one than ``pg_backend_pid()`` behind a pooler."""
+        return int(self._raw.info.backend_pid)
+
+    def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
+        """See ``Queries``."""
+        try:
+            self._cursor.execute(sql, params)
+            # psycopg 3 stands at the first result of a message, psycopg2 at the last.
+            while is_psycopg3 and self._cursor.nextset():
+                pass
+            return list(self._cursor.fetchall()) if self._cursor.description else []
+        except self._errors as error:
+            raise self._failed(error) from None
+
+    def run(self, sql: str) -> None:
+        """Sends a statement of a user's file, byte for byte, without parameters.
+
+        Raises:
+            StatementFailed: The server refused it, or the connection is gone.
+        """
+        try:
+            self._cursor.execute(sql)
+        except self._errors as error:
+            raise self._failed(error) from None
+
+    def copy(self, sql: str, data: str) -> None:
+        """Runs ``COPY ... FROM stdin`` with its data.
+
+        Raises:
+            StatementFailed: The server refused it, or the connection is gone.
+        """
+        try:
+            if is_psycopg3:
+                with self._cursor.copy(sql) as stream:
+                    stream.write(data)
+            else:
+                import io  # Only a file with inline data needs it.
+
+                self._cursor.copy_expert(sql, io.StringIO(data))
+        except self._errors as error:
+            raise self._failed(error) from None
+
+    def drain_notices(self) -> tuple[str, ...]:
+        """What the server said since the last call, oldest first."""
+        if not is_psycopg3:
+            self._notices.extend(line.strip() for line in self._raw.notices)
+            self._raw.notices.clear()
+        drained = tuple(self._notices)
+        self._notices.clear()
+        return drained
+
+    def close(self) -> None:
+        """Closes; an open transaction is rolled back by the server."""
+        self._wrapper.close()
+
+    def _listen(self) -> None:
+        if is_psycopg3:
+            self._raw.add_notice_handler(
+                lambda notice: self._notices.append(f"{notice.severity}:  {notice.message_primary}")
+            )
+
+    def _failed(self, error: Exception) -> StatementFailed:
+        return StatementFailed(_server_error(error, bool(self._raw.closed), self._secrets))
+
+
+def wrapper(alias: str) -> BaseDatabaseWrapper:
+    """Django's connection of the alias.
+
+    Raises:
+        ConfigurationError: The alias is unknown or not PostgreSQL.
+    """
+    try:
+        found = connections[alias]
+    except ConnectionDoesNotExist:
+        known = ", ".join(connections)
+        raise ConfigurationError(f"There is no database {alias!r}.", remedy=f"The aliases are: {known}.") from None
+    if found.vendor != "postgresql":
+        message = f"The database {alias!r} is {found.display_name}; sqlmigrations runs on PostgreSQL only."
+        raise ConfigurationError(message, remedy="Choose another one with --database.")
+    return found
+
+
+def credentials(alias: str) -> frozenset[str]:
+    """The secrets in the settings of an alias: never to be shown."""
+    settings = wrapper(alias).settings_dict
+    options = settings.get("OPTIONS") or {}
+    values = [settings.get("PASSWORD"), *(options.get(name) for name in _SECRET_OPTIONS)]
+    return frozenset(str(value) for value in values if value)
+
+
+def _own_wrapper(alias: str, application_name: str) -> Any:
+    # From the live connection, not from the settings: a test run has pointed it at its own database.
+    settings = copy.deepcopy(wrapper(alias).settings_dict)
+    options = {key: value for key, value in settings.get("OPTIONS", {}).items() if key not in _NOT_OURS}
+    options = {"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES, **options}
+    settings |= {"OPTIONS": {**options, "application_name": application_name}, "AUTOCOMMIT": True}
+    backend: Any = load_backend(settings["ENGINE"])
+    return backend.DatabaseWrapper(settings, alias)
+
+
+def _server_error(error: BaseException, lost: bool, secrets: frozenset[str]) -> ServerError:
+    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
+    diagnostics = getattr(error, "diag", None)
+    message = getattr(diagnostics, "message_primary", None) or _one_line(str(error))
+    position = getattr(diagnostics, "statement_position", None)
+
+    def said(attribute: str) -> str:
+        return mask(getattr(diagnostics, attribute, None) or "", secrets)
+
+    return ServerError(
+        sqlstate=sqlstate,
+        message=mask(message, secrets),
+        detail=said("message_detail"),
+        hint=said("message_hint"),
+        context=said("context"),
+        position=int(position) if position else None,
+        lost=lost,
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()) or "the connection was lost"

@@ -1,0 +1,141 @@
+"""The migration lock: a transaction-level advisory lock, polled, held by an idle transaction of its own connection.
+
+Never a blocking lock call and never a snapshot held: both make concurrent index builds of others fail or wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlmigrations.backends.base import Connection, Queries
+from sqlmigrations.exceptions import LockNotObtained
+
+_POLL_S = (0.05, 0.25)
+_ANNOUNCE_AFTER_S = 1.0
+
+_TRY = """
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SELECT pg_catalog.pg_try_advisory_xact_lock(%s), pg_catalog.pg_backend_pid()
+"""
+
+_HOLDER = """
+SELECT l.pid, a.usename::text, coalesce(a.application_name, ''), coalesce(a.state, ''),
+       coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start), 0)::float8
+  FROM pg_catalog.pg_locks AS l
+  LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+   AND l.classid = %s::bigint::oid AND l.objid = %s::bigint::oid
+"""
+
+# Whether the session ``pid`` still holds it: an expression for the prologue of every file.
+HELD = """
+EXISTS (SELECT FROM pg_catalog.pg_locks
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %s
+           AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+           AND classid = %s::bigint::oid AND objid = %s::bigint::oid)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LockKey:
+    """The 64 bits of an advisory lock, and as ``pg_locks`` shows them."""
+
+    value: int
+
+    @classmethod
+    def of(cls, schema: str) -> LockKey:
+        """The key of the ledger in a schema; advisory locks are per database by themselves."""
+        digest = hashlib.sha256(f"sqlmigrations:{schema}".encode()).digest()
+        return cls(int.from_bytes(digest[:8], "big", signed=True))
+
+    @property
+    def classid(self) -> int:
+        """The high half, as an OID."""
+        return (self.value >> 32) & 0xFFFFFFFF
+
+    @property
+    def objid(self) -> int:
+        """The low half, as an OID."""
+        return self.value & 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The session that has the lock; ``age_s`` is the age of its transaction in seconds."""
+
+    pid: int
+    user: str
+    application: str
+    state: str
+    age_s: float
+
+    def __str__(self) -> str:
+        user = f"user {self.user!r}, " if self.user else ""
+        state = f"{self.state or 'state unknown'} {self.age_s:.0f} s"
+        return f'pid {self.pid} ({user}application "{self.application}", {state})'
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLock:
+    """Proof that the lock was obtained: what ``HELD`` has to be asked with."""
+
+    key: LockKey
+    pid: int
+
+    @property
+    def params(self) -> tuple[int, int, int]:
+        """For ``HELD``."""
+        return self.pid, self.key.classid, self.key.objid
+
+
+def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> HeldLock:
+    """Polls for the lock; it ends with the connection.
+
+    Args:
+        connection: Idle; afterwards in the transaction that holds the lock. Must not be used for anything else.
+        key: Which lock.
+        wait_ms: How long to poll, milliseconds; 0 tries once.
+        on_wait: Told once who holds it, when the wait is longer than a second.
+
+    Raises:
+        LockNotObtained: Somebody else held it all the time.
+    """
+    started = time.monotonic()
+    announced = False
+    while True:
+        obtained, pid = connection.query(_TRY, [key.value])[0]
+        if obtained:
+            return HeldLock(key, pid)
+        # Each failed try ends its transaction: an idle one would hold back nothing, but is nobody's to see.
+        connection.query("ROLLBACK")
+        waited = time.monotonic() - started
+        if waited * 1000 >= wait_ms:
+            raise _not_obtained(holder(connection, key), waited)
+        if waited >= _ANNOUNCE_AFTER_S and not announced:
+            announced = True
+            on_wait(holder(connection, key))
+        time.sleep(min(random.uniform(*_POLL_S), max(0.0, wait_ms / 1000 - waited)))
+
+
+def holder(queries: Queries, key: LockKey) -> Holder | None:
+    """Who has the lock now."""
+    rows = queries.query(_HOLDER, [key.classid, key.objid])
+    return Holder(*rows[0]) if rows else None
+
+
+def _not_obtained(found: Holder | None, waited: float) -> LockNotObtained:
+    who = f"held by {found}" if found else "held by a session that has just ended"
+    remedy = "Wait for that run and start again, or wait longer with --lock-wait 300."
+    if found and "sqlmigrations" not in found.application:
+        remedy = (
+            f"It does not look like one of our runs. If it is nobody's, end it with SELECT pg_terminate_backend"
+            f"({found.pid}) and start again."
+        )
+    return LockNotObtained(
+        f"The migration lock was not obtained within {waited:.0f} s: {who}. Nothing was changed.", remedy=remedy
+    )

@@ -1,0 +1,150 @@
+"""PostgreSQL's side of a run: sessions made fit for migrations, and the questions asked of the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmigrations.backends.base import Connection, Queries
+from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.guidance import connection_advice
+from sqlmigrations.types import ServerError
+
+# How soon the server notices that the runner is gone and stops its statement.
+_CHECK_INTERVAL_MS = 500
+# https://www.postgresql.org/docs/current/errcodes-appendix.html: states that pass by themselves.
+_PASSING = frozenset({"57P03", "53300", "53400"})
+_POLL_S = 0.25
+# transaction_timeout came with PostgreSQL 17.
+_UNHURRIED = {
+    "idle_in_transaction_session_timeout": 0,
+    "statement_timeout": 0,
+    "transaction_timeout": 0,
+    "lock_timeout": 0,
+}
+
+_FACTS = """
+SET standard_conforming_strings = on;
+SELECT pg_catalog.pg_is_in_recovery(),
+       pg_catalog.current_setting('transaction_read_only') = 'on',
+       pg_catalog.pg_backend_pid(),
+       pg_catalog.current_setting('role'),
+       (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'),
+       pg_catalog.current_database(),
+       session_user::text
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connection of ours with what it was told when it began.
+
+    Attributes:
+        pid: The server process; another one than the handshake's behind a pooler.
+        role: What ``SET ROLE`` was in force at the beginning, ``none`` usually.
+        deadlock_timeout_ms: The server's setting.
+    """
+
+    connection: Connection
+    pid: int
+    role: str
+    deadlock_timeout_ms: int
+    database: str
+    user: str
+
+
+def open_lock_session(alias: str, wait_s: float = 0) -> Session:
+    """Connects for holding the lock: no timeout of the role can end it while it idles.
+
+    Raises:
+        DatabaseUnavailable: Not reachable within ``wait_s`` seconds, in recovery, or read-only.
+    """
+    return _open(alias, "sqlmigrations lock", _UNHURRIED, wait_s)
+
+
+def open_work_session(alias: str, fence_wait_ms: int, wait_s: float = 0) -> Session:
+    """Connects for running files.
+
+    Args:
+        alias: The database.
+        fence_wait_ms: How long the row of a file that another run has begun is waited for, milliseconds.
+        wait_s: How long to wait for the server, seconds.
+
+    Raises:
+        DatabaseUnavailable: Not reachable, in recovery, or read-only.
+    """
+    return _open(alias, "sqlmigrations", {"lock_timeout": fence_wait_ms}, wait_s)
+
+
+def unreachable(server: ServerError) -> DatabaseUnavailable:
+    """The error for a database that did not let us in."""
+    return DatabaseUnavailable(f"The database cannot be reached: {server.message}", remedy=connection_advice(server))
+
+
+def existing_relations(queries: Queries, names: Sequence[str]) -> frozenset[str]:
+    """Which of the names, quoted as SQL wants them, are relations in this session's search path."""
+    rows = queries.query(
+        "SELECT name FROM pg_catalog.unnest(%s::text[]) AS name WHERE pg_catalog.to_regclass(name) IS NOT NULL",
+        [list(names)],
+    )
+    return frozenset(row[0] for row in rows)
+
+
+def transaction_status(queries: Queries, xid: str) -> str | None:
+    """``committed``, ``aborted``, ``in progress``; ``None`` when the server no longer knows.
+
+    https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
+    """
+    status: str | None = queries.query("SELECT pg_catalog.pg_xact_status(%s::xid8)", [xid])[0][0]
+    return status
+
+
+def _open(alias: str, name: str, settings: dict[str, int], wait_s: float) -> Session:
+    connection = _connect(alias, name, wait_s)
+    try:
+        return _prepare(connection, settings)
+    except StatementFailed as failed:
+        connection.close()
+        raise unreachable(failed.server) from None
+    except SqlMigrationsError:
+        connection.close()
+        raise
+
+
+def _connect(alias: str, name: str, wait_s: float) -> Connection:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return Connection(alias, name)
+        except StatementFailed as failed:
+            if not _can_pass(failed.server) or time.monotonic() >= deadline:
+                raise unreachable(failed.server) from None
+            time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
+
+
+def _can_pass(server: ServerError) -> bool:
+    """Whether waiting can cure it: not a wrong password, not a missing database."""
+    words = server.message.lower()
+    cured = ("refused", "starting up", "shutting down", "recovery mode", "timeout", "timed out", "too many")
+    return server.sqlstate in _PASSING or any(word in words for word in (*cured, "no such file", "closed the"))
+
+
+def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
+    wanted = {**settings, "client_connection_check_interval": _CHECK_INTERVAL_MS}
+    if connection.server_version < 170_000:
+        wanted.pop("transaction_timeout", None)
+    pairs = [part for name, value in wanted.items() for part in (name, str(value))]
+    sets = "".join("SELECT pg_catalog.set_config(%s, %s, false);" for _ in wanted)
+    recovering, read_only, *facts = connection.query(sets + _FACTS, pairs)[0]
+    if recovering:
+        raise DatabaseUnavailable(
+            "The server is a standby (in recovery); it takes no writes. Nothing was changed.",
+            remedy="Point the database alias at the primary.",
+        )
+    if read_only:
+        raise DatabaseUnavailable(
+            "The database is read-only (default_transaction_read_only is on). Nothing was changed.",
+            remedy="Switch it off for this database or role, or point the alias at the primary.",
+        )
+    return Session(connection, *facts)

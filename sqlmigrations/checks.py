@@ -1,0 +1,80 @@
+"""System checks: files and settings without a database, pending and changed migrations with one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core import checks
+
+from sqlmigrations import conf
+from sqlmigrations.exceptions import SqlMigrationsError
+from sqlmigrations.executor import Executor
+from sqlmigrations.loader import load
+from sqlmigrations.plan import Terms, validate
+from sqlmigrations.types import Finding
+
+TAG = "sqlmigrations"
+
+IDS = {
+    "sqlmigrations.E001": "The setting SQLMIGRATIONS is not in order.",
+    "sqlmigrations.E002": "A migration file is not in order.",
+    "sqlmigrations.W001": "Migrations are pending.",
+    "sqlmigrations.W002": "Files and ledger do not agree: a file was modified, renamed, removed or came late.",
+    "sqlmigrations.W003": "The database could not be looked into.",
+}
+
+
+def register() -> None:
+    """Registers both checks; called when the app is ready."""
+    checks.register(check_files, TAG)
+    checks.register(check_databases, TAG, checks.Tags.database)
+
+
+def check_files(**_: Any) -> list[checks.CheckMessage]:
+    """Settings and files, without touching a database."""
+    if problems := conf.problems():
+        return [_error("sqlmigrations.E001", finding) for finding in problems]
+    settings = conf.load()
+    terms = Terms(database="default", databases=conf.databases())
+    found = [
+        finding
+        for alias in terms.databases
+        for finding in validate(load(conf.sources(settings), settings.ignore), Terms(alias, terms.databases))
+    ]
+    return [_error("sqlmigrations.E002", finding) for finding in dict.fromkeys(found)]
+
+
+def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Pending and changed migrations of the databases asked for; never raises when one is away."""
+    return [message for alias in databases or () for message in _check_database(alias)]
+
+
+def _check_database(alias: str) -> list[checks.CheckMessage]:
+    option = "" if alias == "default" else f" --database {alias}"
+    try:
+        status = Executor(alias).status()
+    except SqlMigrationsError as error:
+        if conf.problems():
+            return []
+        return [checks.Warning(error.message, hint=error.remedy or None, id="sqlmigrations.W003", obj=alias)]
+    messages: list[checks.CheckMessage] = []
+    if status.integrity != "valid":
+        hint = f"See what differs: python manage.py sqlmigrate_status -v 2{option}"
+        broken = [finding for finding in status.findings if finding.severity.value == "error"]
+        text = f"{len(broken)} SQL migrations do not agree with their records: {_names(broken)}."
+        messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W002", obj=alias))
+    if status.pending:
+        hint = f"Apply them: python manage.py sqlmigrate_apply{option}"
+        text = f"{status.pending} SQL migrations are pending."
+        messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W001", obj=alias))
+    return messages
+
+
+def _names(findings: Sequence[Finding]) -> str:
+    return ", ".join(dict.fromkeys(finding.migration or finding.location for finding in findings))
+
+
+def _error(check_id: str, finding: Finding) -> checks.CheckMessage:
+    where = f"{finding.place}: " if finding.place else ""
+    return checks.Error(f"{where}{finding.message}", hint=finding.remedy or None, id=check_id)

@@ -1,0 +1,184 @@
+"""The only reader of settings: ``SQLMIGRATIONS``, the installed apps' folders, the database aliases."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings as django_settings
+
+from sqlmigrations.directives import duration_ms
+from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.types import TRACKING_LABEL, Finding, Severity, Source
+
+FOLDER = "migrations_sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``SQLMIGRATIONS``, every key defaulted.
+
+    Attributes:
+        dirs: ``DIRS``: label to folder, beside the folders found in apps.
+        schema: ``SCHEMA``: where the tracking tables are.
+        ignore: ``IGNORE``: globs of SQL file names to pass over.
+        allow: ``ALLOW``: rules silenced in every file.
+        allow_late: ``ALLOW_LATE``: whether a number below an applied one may run.
+        lock_timeout_ms: ``LOCK_TIMEOUT``: ``None`` is the server's deadlock_timeout plus one second.
+        statement_timeout_ms: ``STATEMENT_TIMEOUT``: ``None`` leaves what the role has.
+        lock_wait_ms: ``LOCK_WAIT``: how long a run waits for another one.
+        keep_sql: ``KEEP_SQL``: whether the applied SQL is kept beside the ledger.
+    """
+
+    dirs: Mapping[str, Path] = field(default_factory=dict)
+    schema: str = "public"
+    ignore: tuple[str, ...] = ()
+    allow: frozenset[str] = frozenset()
+    allow_late: bool = False
+    lock_timeout_ms: int | None = None
+    statement_timeout_ms: int | None = None
+    lock_wait_ms: int = 60_000
+    keep_sql: bool = True
+
+
+def _dirs(value: Any) -> dict[str, Path]:
+    if not isinstance(value, Mapping):
+        raise ValueError('a dict of label and folder, such as {"project": BASE_DIR / "migrations_sql"}')
+    bad = [label for label in value if not isinstance(label, str) or not label.isidentifier()]
+    if bad:
+        raise ValueError(f"labels that are identifiers; {bad[0]!r} is none")
+    return {label: Path(folder) for label, folder in value.items()}
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(entry, str) for entry in value):
+        raise ValueError("a list of strings")
+    return tuple(value)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\x00" in value or len(value.encode()) > 63:
+        raise ValueError("the name of a schema, 63 bytes at most")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("True or False")
+    return value
+
+
+def _duration(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError('a duration such as "3s" or "15min"')
+    return duration_ms(str(value))
+
+
+def _optional_duration(value: Any) -> int | None:
+    return None if value is None else _duration(value)
+
+
+# Key in SQLMIGRATIONS -> attribute of Settings, and what turns one into the other.
+_KEYS: dict[str, tuple[str, Callable[[Any], object]]] = {
+    "DIRS": ("dirs", _dirs),
+    "SCHEMA": ("schema", _name),
+    "IGNORE": ("ignore", _strings),
+    "ALLOW": ("allow", lambda value: frozenset(_strings(value))),
+    "ALLOW_LATE": ("allow_late", _flag),
+    "LOCK_TIMEOUT": ("lock_timeout_ms", _optional_duration),
+    "STATEMENT_TIMEOUT": ("statement_timeout_ms", _optional_duration),
+    "LOCK_WAIT": ("lock_wait_ms", _duration),
+    "KEEP_SQL": ("keep_sql", _flag),
+}
+KEYS = tuple(_KEYS)
+
+
+def load() -> Settings:
+    """Reads ``SQLMIGRATIONS``.
+
+    Raises:
+        ConfigurationError: An unknown key or a value of the wrong kind; all of them are in ``findings``.
+    """
+    values, findings = _read()
+    if findings:
+        raise ConfigurationError("The setting SQLMIGRATIONS is not in order.", findings=findings)
+    return Settings(**values)
+
+
+def problems() -> tuple[Finding, ...]:
+    """What ``load`` and ``sources`` would refuse, as findings."""
+    values, findings = _read()
+    return tuple(findings) or tuple(_source_problems(Settings(**values)))
+
+
+def sources(settings: Settings) -> tuple[Source, ...]:
+    """The app's own source, then every app with a ``migrations_sql`` folder in their order, then ``DIRS``.
+
+    Raises:
+        ConfigurationError: A folder of ``DIRS`` is missing, or its label is an app's.
+    """
+    findings = tuple(_source_problems(settings))
+    if findings:
+        raise ConfigurationError("The setting SQLMIGRATIONS is not in order.", findings=findings)
+    found = [Source(label, folder) for label, folder in _app_folders()]
+    # The tracking tables come before everything that is tracked.
+    found.sort(key=lambda source: source.label != TRACKING_LABEL)
+    return (*found, *(Source(label, folder) for label, folder in settings.dirs.items()))
+
+
+def table(name: str) -> str:
+    """``db_table`` of a tracking table, schema and all: Django leaves a name that is quoted already as it is."""
+    values, _ = _read()
+    # Wrong settings are told by the checks and commands, not by a failing import of the models.
+    schema: str = values.get("schema", Settings().schema)
+    return '"{}"."{}"'.format(schema.replace('"', '""'), name)
+
+
+def databases() -> tuple[str, ...]:
+    """The aliases of ``DATABASES``."""
+    return tuple(django_settings.DATABASES)
+
+
+def _app_folders() -> Iterator[tuple[str, Path]]:
+    for config in apps.get_app_configs():
+        folder = Path(config.path) / FOLDER
+        if folder.is_dir():
+            yield config.label, folder
+
+
+def _read() -> tuple[dict[str, Any], list[Finding]]:
+    raw = getattr(django_settings, "SQLMIGRATIONS", {})
+    if not isinstance(raw, Mapping):
+        return {}, [_finding("SQLMIGRATIONS has to be a dict.", "Write SQLMIGRATIONS = {...}.")]
+    values: dict[str, Any] = {}
+    findings: list[Finding] = []
+    for key, value in raw.items():
+        if key not in _KEYS:
+            near = difflib.get_close_matches(str(key), _KEYS, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]!r}?" if near else f"The keys are: {', '.join(_KEYS)}."
+            findings.append(_finding(f"SQLMIGRATIONS has no key {key!r}.", hint))
+            continue
+        attribute, convert = _KEYS[key]
+        try:
+            values[attribute] = convert(value)
+        except (ValueError, TypeError) as error:
+            findings.append(_finding(f"SQLMIGRATIONS[{key!r}] is {value!r}.", f"Expected: {error}."))
+    return values, findings
+
+
+def _source_problems(settings: Settings) -> Iterator[Finding]:
+    installed = dict(_app_folders())
+    for label, folder in settings.dirs.items():
+        place = f"SQLMIGRATIONS['DIRS'][{label!r}]"
+        if label in installed or label == TRACKING_LABEL:
+            yield _finding(f"{place}: an installed app has this label.", "Choose another label.")
+        if not folder.is_dir():
+            yield _finding(f"{place}: there is no folder {folder}.", f"mkdir -p {folder}")
+
+
+def _finding(message: str, remedy: str) -> Finding:
+    return Finding("settings", Severity.ERROR, message, remedy)

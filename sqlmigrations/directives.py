@@ -1,0 +1,176 @@
+"""The comment block before the first statement: which of its lines are directives, and what they say."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from sqlmigrations.types import Allowance, Dependency, Directives, Mode
+
+_LINE = re.compile(r"--[ \t]*(?P<key>[A-Za-z][A-Za-z_-]*)[ \t]*:[ \t]*(?P<value>.*)")
+_DURATION = re.compile(r"(?P<number>[0-9]+)[ ]*(?P<unit>ms|s|min|h)?")
+_MILLISECONDS = {"ms": 1, None: 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
+_LONGEST_MS = 2_147_483_647
+_MODES = {"on": Mode.TRANSACTION, "off": Mode.STATEMENTS}
+# Above it, "transacton" and "depend" are caught while "date" is not taken for "late".
+_NEAR = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class DirectiveFault:
+    """A directive line that cannot be obeyed."""
+
+    rule: str
+    message: str
+    remedy: str
+    line: int
+
+
+class Refused(Exception):
+    """The value of a directive is not acceptable; the arguments are message, remedy and rule."""
+
+    def __init__(self, message: str, remedy: str, rule: str = "directive") -> None:
+        super().__init__(message)
+        self.message, self.remedy, self.rule = message, remedy, rule
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What has been read so far; turned into ``Directives`` at the end."""
+
+    depends: list[Dependency] = field(default_factory=list)
+    allow: list[Allowance] = field(default_factory=list)
+    single: dict[str, object] = field(default_factory=dict)
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of ``3s``, ``15min``, ``500ms``, ``1h`` or a bare number of milliseconds.
+
+    Raises:
+        ValueError: Not a duration, or longer than PostgreSQL takes.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration: write 500ms, 3s, 15min or 1h")
+    value = int(match["number"]) * _MILLISECONDS[match["unit"]]
+    if value > _LONGEST_MS:
+        raise ValueError(f"{text!r} is longer than PostgreSQL takes (about 24 days)")
+    return value
+
+
+def read(header: str) -> tuple[Directives, list[DirectiveFault]]:
+    """Reads the directives of a header.
+
+    Args:
+        header: The text of the file before its first statement.
+
+    Returns:
+        What could be read, and the lines that are wrong. Ordinary prose is neither.
+    """
+    reading, faults = _Reading(), []
+    for number, key, value in _candidates(header):
+        try:
+            _read_line(reading, key.lower(), value.strip(), number)
+        except Refused as refused:
+            faults.append(DirectiveFault(refused.rule, refused.message, refused.remedy, number))
+    single = {name.replace("-", "_"): value for name, value in reading.single.items()}
+    directives = Directives(depends=tuple(reading.depends), allow=tuple(reading.allow), **single)  # type: ignore[arg-type]
+    return directives, faults
+
+
+def _candidates(header: str) -> Iterator[tuple[int, str, str]]:
+    inside_block_comment = 0
+    for number, line in enumerate(header.split("\n"), start=1):
+        if inside_block_comment == 0 and (match := _LINE.match(line.lstrip())):
+            yield number, match["key"], match["value"]
+        elif not line.lstrip().startswith("--") or inside_block_comment:
+            inside_block_comment = max(0, inside_block_comment + line.count("/*") - line.count("*/"))
+
+
+def _read_line(reading: _Reading, key: str, value: str, line: int) -> None:
+    if key not in _READERS:
+        near = difflib.get_close_matches(key, _READERS, n=1, cutoff=_NEAR)
+        if near:
+            remedy = f"Write -- {near[0]}: {value}   (or reword the comment if it is prose)"
+            raise Refused(f"Unknown directive {key!r}.", remedy, "unknown-directive")
+        return
+    if not value:
+        raise Refused(f"The directive {key!r} has no value.", f"Write {_EXAMPLES[key]}")
+    _READERS[key](reading, value, line)
+
+
+def _once(key: str, convert: Callable[[str], object]) -> Callable[[_Reading, str, int], None]:
+    def reader(reading: _Reading, value: str, line: int) -> None:
+        if key in reading.single:
+            raise Refused(f"The directive {key!r} stands twice.", "Keep one of the two lines.")
+        reading.single[key] = convert(value)
+
+    return reader
+
+
+def _timeout(key: str) -> Callable[[_Reading, str, int], None]:
+    def convert(value: str) -> int:
+        try:
+            return duration_ms(value)
+        except ValueError as error:
+            raise Refused(f"{key}: {error}.", f"Write {_EXAMPLES[key]}") from None
+
+    return _once(f"{key}-ms", convert)
+
+
+def _mode(value: str) -> Mode:
+    try:
+        return _MODES[value.lower()]
+    except KeyError:
+        raise Refused(f"transaction: {value!r} is neither on nor off.", f"Write {_EXAMPLES['transaction']}") from None
+
+
+def _depends(reading: _Reading, value: str, line: int) -> None:
+    for entry in filter(None, (part.strip() for part in value.split(","))):
+        if entry.startswith("django:"):
+            message = f"depends: {entry} - dependencies on Django migrations are not supported by this version."
+            remedy = "Remove it from the line; run manage.py migrate before manage.py sqlmigrate_apply."
+            raise Refused(message, remedy, "not-supported")
+        label, dot, name = entry.rpartition(".")
+        reading.depends.append(Dependency(label if dot else "", name.removesuffix(".sql"), line))
+
+
+def _allow(reading: _Reading, value: str, line: int) -> None:
+    rule, _, reason = value.partition(" ")
+    if not reason.strip():
+        raise Refused(f"allow: {rule} gives no reason.", f"Write -- allow: {rule} why it is fine here")
+    reading.allow.append(Allowance(rule, reason.strip(), line))
+
+
+def _runs_in(reading: _Reading, value: str, line: int) -> None:
+    message = "runs-in: applying a file from a Django migration is not supported by this version."
+    raise Refused(message, "Remove the line; the file is then applied by manage.py sqlmigrate_apply.", "not-supported")
+
+
+_READERS: dict[str, Callable[[_Reading, str, int], None]] = {
+    "depends": _depends,
+    "transaction": _once("transaction", _mode),
+    "lock-timeout": _timeout("lock-timeout"),
+    "statement-timeout": _timeout("statement-timeout"),
+    "database": _once("database", str),
+    "irreversible": _once("irreversible", str),
+    "allow": _allow,
+    "late": _once("late", str),
+    "runs-in": _runs_in,
+}
+
+_EXAMPLES = {
+    "depends": "-- depends: 001_initial_schema, billing.004_x",
+    "transaction": "-- transaction: on   or   -- transaction: off",
+    "lock-timeout": "-- lock-timeout: 3s",
+    "statement-timeout": "-- statement-timeout: 15min",
+    "database": "-- database: reporting",
+    "irreversible": "-- irreversible: why it cannot be undone",
+    "allow": "-- allow: drop-column why it is fine here",
+    "late": "-- late: why it may run after a higher number",
+    "runs-in": "-- runs-in: django:shop.0004_x",
+}
+
+DIRECTIVES = tuple(_READERS)

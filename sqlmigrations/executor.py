@@ -1,0 +1,194 @@
+"""The engine's door: takes the lock and makes the plan under it, or reads without a lock; prints nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import connections
+
+from sqlmigrations import conf, lint, provenance
+from sqlmigrations import plan as planning
+from sqlmigrations import signals as told
+from sqlmigrations.backends import locking, postgresql
+from sqlmigrations.backends.base import Queries, Reader, wrapper
+from sqlmigrations.backends.locking import HeldLock
+from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed, UnsafePlan
+from sqlmigrations.ledger import Ledger, Tracking
+from sqlmigrations.loader import Loaded, load
+from sqlmigrations.plan import Plan, Target, Terms
+from sqlmigrations.recorder import RunMark
+from sqlmigrations.run import Bench, Run, RunMode
+from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, SqlMigration, Status
+
+EVERYTHING = Target()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may ask of a run beside what the settings say.
+
+    Attributes:
+        target: How far to go.
+        mode: Run the files, or record them without running.
+        allow: Rules silenced for this run.
+        allow_late: Whether a number below an applied one may run.
+        lock_wait_ms: How long to wait for another run; ``None`` takes the setting.
+        wait_for_db_s: How long to wait for the server, seconds.
+    """
+
+    target: Target = EVERYTHING
+    mode: RunMode = RunMode.APPLY
+    allow: frozenset[str] = frozenset()
+    allow_late: bool = False
+    lock_wait_ms: int | None = None
+    wait_for_db_s: float = 0
+
+
+DEFAULTS = Options()
+
+
+class Executor:
+    """Everything that can be done with the SQL migrations of one database.
+
+    Args:
+        database: The alias.
+
+    Raises:
+        ConfigurationError: The settings are not in order, or the alias is no PostgreSQL database.
+    """
+
+    def __init__(self, database: str = "default") -> None:
+        wrapper(database)
+        self.database = database
+        self.settings = conf.load()
+        self.sources = conf.sources(self.settings)
+        self.ledger = Ledger(self.settings.schema)
+
+    def status(self, *, with_texts: bool = False) -> Status:
+        """What is applied, pending, changed: reads with SELECT rights only, in two queries.
+
+        Args:
+            with_texts: Bring the SQL as applied along for every file that differs from it.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached.
+            ConfigurationError: A foreign ``schema_migrations`` is in the way.
+        """
+        loaded = self._load()
+        known = [m.file.checksum for m in loaded.migrations] if with_texts else None
+        tracking, rows = self._rows(Reader(self.database), known)
+        plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
+        notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
+        findings = (*plan.disagreements, *notes)
+        return Status(self.database, plan.comparison.entries, findings, tracking is Tracking.PRESENT)
+
+    def plan(self, options: Options = DEFAULTS) -> Plan:
+        """What a run would do now, without a lock and without writing.
+
+        Raises:
+            DatabaseUnavailable: The database cannot be reached.
+            ConfigurationError: The target, a rule or the tracking tables are not in order.
+        """
+        _, rows = self._rows(Reader(self.database), None)
+        return planning.build(self._load(), rows, self._terms(options), options.target)
+
+    @contextmanager
+    def run(self, options: Options = DEFAULTS) -> Iterator[Run]:
+        """Takes the lock and makes the plan; the lock is gone when the block is left.
+
+        Raises:
+            ConfigurationError: Called inside ``atomic``, or the role lacks rights; nothing was changed.
+            DatabaseUnavailable: Not reachable, a standby, or read-only.
+            LockNotObtained: Another run holds the lock.
+            IntegrityError: Files and ledger do not agree; nothing has run.
+            UnsafePlan: A safety rule stopped the plan; nothing has run.
+        """
+        if connections[self.database].in_atomic_block:
+            raise ConfigurationError(
+                "sqlmigrations cannot run inside transaction.atomic() or a TestCase: its files commit by themselves.",
+                remedy="Call it outside the block; in tests use TransactionTestCase or a fixture of the session.",
+            )
+        loaded = self._load()
+        if loaded.findings:
+            self._refuse(planning.build(loaded, (), self._terms(options), options.target))
+        fence_wait_ms = self.settings.lock_wait_ms if options.lock_wait_ms is None else options.lock_wait_ms
+        guard = postgresql.open_lock_session(self.database, options.wait_for_db_s)
+        try:
+            key = locking.LockKey.of(self.settings.schema)
+            lock = locking.acquire(guard.connection, key, fence_wait_ms, self._announce_wait)
+            with self._run(loaded, options, lock, fence_wait_ms) as run:
+                yield run
+        except StatementFailed as failed:
+            raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
+        finally:
+            guard.connection.close()
+
+    @contextmanager
+    def _run(self, loaded: Loaded, options: Options, lock: HeldLock, fence_wait_ms: int) -> Iterator[Run]:
+        bench = Bench(self.database, fence_wait_ms)
+        try:
+            queries = bench.session.connection
+            tracking, rows = self._rows(queries, None)
+            self.ledger.check_rights(queries, tracking)
+            plan = planning.build(loaded, rows, self._terms(options), options.target)
+            self._refuse(plan)
+            if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
+                _refuse_hand_made(queries, plan)
+            mark = RunMark(uuid.uuid4(), provenance.collect(), self.settings.keep_sql)
+            run = Run(plan, mark, self.ledger, bench, lock, options.mode)
+            with run.announced(self.database):
+                yield run
+        finally:
+            bench.close()
+
+    def _refuse(self, plan: Plan) -> None:
+        if (refusal := plan.refusal()) is not None:
+            raise refusal
+
+    def _announce_wait(self, holder: locking.Holder | None) -> None:
+        told.lock_waiting.send_robust(sender=Executor, database=self.database, holder=holder)
+
+    def _load(self) -> Loaded:
+        return load(self.sources, self.settings.ignore)
+
+    def _terms(self, options: Options) -> Terms:
+        settings = self.settings
+        return Terms(
+            database=self.database,
+            databases=conf.databases(),
+            allow=settings.allow | options.allow,
+            allow_late=settings.allow_late or options.allow_late,
+            lock_timeout_ms=settings.lock_timeout_ms,
+            statement_timeout_ms=settings.statement_timeout_ms,
+        )
+
+    def _rows(self, queries: Queries, known: Sequence[str] | None) -> tuple[Tracking, tuple[Applied, ...]]:
+        try:
+            tracking = self.ledger.tracking(queries)
+            return tracking, self.ledger.read(queries, known) if tracking is Tracking.PRESENT else ()
+        except StatementFailed as failed:
+            raise postgresql.unreachable(failed.server) from None
+
+
+def _refuse_hand_made(queries: Queries, plan: Plan) -> None:
+    """A database made by hand is adopted by recording, not by running into what exists."""
+    created: dict[str, SqlMigration] = {
+        str(relation.name): step.migration
+        for step in plan.steps
+        if step.migration.label != TRACKING_LABEL
+        for relation in lint.unguarded(step.script.statements)
+    }
+    existing = postgresql.existing_relations(queries, sorted(created)) if created else frozenset()
+    if not existing:
+        return
+    last = max((created[name] for name in existing), key=lambda m: (m.label, m.version))
+    listed = ", ".join(sorted(existing)[:5]) + (", ..." if len(existing) > 5 else "")
+    number = last.name.partition("_")[0]
+    raise UnsafePlan(
+        f"Nothing is recorded yet, but the database already has what pending files create: {listed}. Nothing has run.",
+        remedy=f"If those files were run by hand, record them: "
+        f"python manage.py sqlmigrate_apply --fake {last.label} {number}",
+    )

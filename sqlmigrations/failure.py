@@ -1,0 +1,75 @@
+"""The report of a failed migration: place, excerpt with a caret, what the server said, what to do; secrets masked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlmigrations.exceptions import MigrationFailed
+from sqlmigrations.guidance import advice
+from sqlmigrations.masking import mask
+from sqlmigrations.plan import Step
+from sqlmigrations.scanner import Statement, position
+from sqlmigrations.types import Finding, ServerError, Severity
+
+_LONGEST_LINE = 200
+# Class 23: integrity constraint violation.
+_CONSTRAINTS = "23"
+
+
+def report(step: Step, statement: Statement | None, server: ServerError) -> MigrationFailed:
+    """The error for a file that was rolled back.
+
+    Args:
+        step: What failed.
+        statement: Where; ``None`` when it was a check at the end of the file.
+        server: What the server said.
+    """
+    migration, secrets = step.migration, step.secrets
+    said = masked(server, secrets)
+    line, column = _place(statement, server)
+    message = f"{migration.id} failed and was rolled back."
+    if statement is None and server.sqlstate.startswith(_CONSTRAINTS):
+        message = f"{migration.id} broke a constraint that is checked at its end, and was rolled back."
+    finding = Finding("failed", Severity.ERROR, said.message, "", migration.id, migration.file.location, line, column)
+    excerpt = "" if line is None else _excerpt(migration.file.text, line, column or 1, secrets)
+    remedy = advice(server).replace("LABEL NUMBER", f"{migration.label} {migration.name.partition('_')[0]}")
+    return MigrationFailed(message, finding=finding, excerpt=excerpt, server=said, remedy=remedy)
+
+
+def masked(server: ServerError, secrets: frozenset[str]) -> ServerError:
+    """What the server said, without the secrets of a file."""
+    return replace(
+        server,
+        message=mask(server.message, secrets),
+        detail=mask(server.detail, secrets),
+        hint=mask(server.hint, secrets),
+        context=mask(server.context, secrets),
+    )
+
+
+def _place(statement: Statement | None, server: ServerError) -> tuple[int | None, int | None]:
+    if statement is None:
+        return None, None
+    if server.position is None:
+        return statement.line, statement.column
+    return position(statement.source, statement.start + server.position - 1)
+
+
+def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:
+    """The line with the one before and after it, and a caret under the column."""
+    lines = mask_lines(text, secrets)
+    width = len(str(min(line + 1, len(lines))))
+    shown = []
+    for number in range(max(1, line - 1), min(line + 1, len(lines)) + 1):
+        marker = ">" if number == line else " "
+        shown.append(f"{marker} {number:>{width}} | {lines[number - 1][:_LONGEST_LINE]}".rstrip())
+        if number == line and column <= _LONGEST_LINE:
+            lead = "".join("\t" if char == "\t" else " " for char in lines[line - 1][: column - 1])
+            shown.append(f"  {'':>{width}} | {lead:<{column - 1}}^")
+    return "\n".join(shown)
+
+
+def mask_lines(text: str, secrets: frozenset[str]) -> list[str]:
+    """The lines of a text with its secrets masked, a secret of several lines too."""
+    every = [part for secret in secrets for part in (secret, *secret.split("\n"))]
+    return [mask(line, every) for line in text.split("\n")]

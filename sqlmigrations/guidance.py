@@ -1,0 +1,103 @@
+"""What to do about an error of the server, by SQLSTATE.
+
+The states are those of https://www.postgresql.org/docs/current/errcodes-appendix.html.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from sqlmigrations.types import ServerError
+
+APPLY = "python manage.py sqlmigrate_apply"
+
+_ADVICE = MappingProxyType(
+    {
+        "42601": "Correct the SQL.",
+        "42P01": "The table does not exist here. Check its spelling and schema; if another file creates it, name that "
+        "file in a  -- depends:  line.",
+        "42703": "The column does not exist here. Check its spelling and the order of the files.",
+        "42704": "The object does not exist here. Check its name and the order of the files.",
+        "42883": "No function or operator takes these arguments. Check the types, or whether its extension is "
+        "installed (CREATE EXTENSION IF NOT EXISTS ...).",
+        "3F000": "The schema does not exist here. Create it in an earlier file.",
+        "42P07": "The relation exists already. Guard it with IF NOT EXISTS or choose another name. (If the whole "
+        f"file was run by hand, record it instead:  {APPLY} --fake LABEL NUMBER )",
+        "42701": "The column exists already. Write ADD COLUMN IF NOT EXISTS, or remove the line.",
+        "42710": "The object exists already. Guard it by a check in a DO block, or choose another name.",
+        "42P06": "The schema exists already. Write CREATE SCHEMA IF NOT EXISTS.",
+        "42723": "The function exists already. Write CREATE OR REPLACE FUNCTION.",
+        "55P03": "Another session holds a lock on the table for longer than lock_timeout. Find it with  SELECT pid, "
+        "usename, application_name, state, query FROM pg_stat_activity WHERE state <> 'idle' , wait for it or end "
+        "it; or give the file a  -- lock-timeout:  line.",
+        "40P01": "The application and the migration locked tables in opposite order. If it recurs, change one table "
+        "per file.",
+        "40001": "A concurrent transaction changed the same rows. Trying again is enough.",
+        "42501": "The role of this alias lacks a right. Let the owner of the object run migrations, or GRANT what is "
+        "named above.",
+        "23502": "Existing rows have no value for the column. Add it nullable or with a DEFAULT, fill it, and set NOT "
+        "NULL afterwards.",
+        "23505": "Rows with the same key exist. Find them with  SELECT ... GROUP BY ... HAVING count(*) > 1 , or write "
+        "INSERT ... ON CONFLICT DO NOTHING.",
+        "23503": "A row refers to one that is not there. Correct the data or the order of statements.",
+        "23514": "Rows break the constraint. Correct them first, or add it NOT VALID and VALIDATE it later.",
+        "55P04": "A value added by ALTER TYPE ... ADD VALUE can be used only after COMMIT. Move its first use into "
+        "the next file.",
+        "55006": "Rows changed in this transaction still have deferred checks to run (Django's foreign keys are "
+        "deferred). Put the data change and the ALTER TABLE into two files, or write SET CONSTRAINTS ALL IMMEDIATE "
+        "between them.",
+        "25001": "The statement cannot run in a transaction. Keep it in a file of its own, run that by hand with psql "
+        f"and record it with  {APPLY} --fake LABEL NUMBER .",
+        "2D000": "COMMIT and ROLLBACK are not possible inside DO or CALL here: the file runs in one transaction. "
+        "Remove them.",
+        "25006": "The database or session is read-only. Point the alias at the primary, or switch "
+        "default_transaction_read_only off.",
+        "53100": "The disk of the server is full. Free space.",
+        "53200": "The server ran out of memory or lock slots. Split the file.",
+        "53300": "The server has no connection left. End idle ones or raise max_connections.",
+        "57014": "The statement was cancelled, by statement_timeout or by a person. Give the file a  "
+        "-- statement-timeout:  line if it needs longer.",
+        "25P04": "transaction_timeout ended the transaction. Raise it for this role: ALTER ROLE ... SET "
+        "transaction_timeout = 0.",
+        "57P01": "An administrator ended the connection. Find out why.",
+    }
+)
+
+_CLASSES = MappingProxyType(
+    {
+        "08": "The connection broke. Check the network and the server's log.",
+        "22": "A value does not fit. Correct the data or the expression.",
+        "23": "The data break a constraint. Correct them.",
+        "42": "Correct the SQL.",
+        "53": "The server lacks resources. Free them.",
+        "57": "The server interrupted the statement. Look into its log.",
+    }
+)
+
+STATES = tuple(_ADVICE)
+
+# A refused connection carries no SQLSTATE in every driver: the words of libpq and the server decide.
+_CONNECTION = (
+    ("refused", "Is the server running, and are HOST and PORT right? To wait for it: --wait-for-db 30"),
+    ("no such file", "Is the server running, and is HOST the folder of its socket? To wait for it: --wait-for-db 30"),
+    ("password authentication failed", "Check USER and PASSWORD of the database alias."),
+    ("no password supplied", "Set PASSWORD of the database alias, or a passfile in its OPTIONS."),
+    ("does not exist", "Create it (createdb), or check NAME and USER of the database alias."),
+    ("starting up", "Wait until the server has started: --wait-for-db 30"),
+    ("could not translate host name", "Check HOST of the database alias."),
+    ("timeout", "Check HOST, PORT and the network between. To wait for it: --wait-for-db 30"),
+    ("too many", "End idle connections or raise max_connections. To wait for one: --wait-for-db 30"),
+    ("pg_hba.conf", "The server does not let this user or host in: check pg_hba.conf, USER and sslmode."),
+)
+
+
+def advice(server: ServerError) -> str:
+    """What to do about a failed statement, and the command that follows."""
+    fallback = _CLASSES.get("08" if server.lost else server.sqlstate[:2], "Correct the cause.")
+    return f"{_ADVICE.get(server.sqlstate, fallback)} Then run  {APPLY}"
+
+
+def connection_advice(server: ServerError) -> str:
+    """What to do about a refused connection."""
+    words = server.message.lower()
+    return next((text for word, text in _CONNECTION if word in words), "Check the settings of the database alias.")

@@ -1,0 +1,205 @@
+"""Files and ledger side by side: the state of every migration, and what is wrong between the two."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+
+from sqlmigrations.loader import Loaded
+from sqlmigrations.parser import sql_checksum
+from sqlmigrations.text import CHECKSUM_ALGORITHM
+from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, SqlMigration, State
+
+IN_FORCE = "applied"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The states of all migrations, by source and number, and the findings between files and ledger."""
+
+    entries: tuple[MigrationStatus, ...]
+    findings: tuple[Finding, ...]
+    newest: Mapping[str, Applied] = field(default_factory=dict)
+
+    def overtaken_by(self, migration: SqlMigration) -> Applied | None:
+        """The applied migration of the same label with the highest number, when it is above this one's."""
+        row = self.newest.get(migration.label)
+        return row if row and (row.version or 0) > migration.version else None
+
+
+def compare(loaded: Loaded, ledger: Sequence[Applied]) -> Comparison:
+    """Lays files and ledger side by side. Pure: reads neither disk nor database."""
+    rows = {(row.label, row.key): row for row in ledger}
+    newest = _newest(ledger)
+    highest = {label: row.version or 0 for label, row in newest.items()}
+    twins = _by_number(loaded.migrations)
+    entries: list[MigrationStatus] = []
+    for (label, version), group in twins.items():
+        row = rows.pop((label, str(version)), None)
+        for migration in group:
+            mine = row if row and _recorded(group, row) is migration else None
+            entries.append(_entry(migration, mine, highest.get(label, -1)))
+    local = _highest_local(loaded)
+    entries += [_without_file(row, local) for row in rows.values()]
+    rank = {source.label: position for position, source in enumerate(loaded.sources)}
+    entries.sort(key=lambda entry: _sort_key(entry, rank))
+    findings = [*_duplicates(twins, ledger, highest), *_between(entries)]
+    return Comparison(tuple(entries), tuple(findings), newest)
+
+
+def _sort_key(entry: MigrationStatus, rank: Mapping[str, int]) -> tuple[int, str, int, str]:
+    number = entry.migration.version if entry.migration else (entry.applied and entry.applied.version) or 0
+    return rank.get(entry.label, len(rank)), entry.label, number, entry.name
+
+
+def _newest(ledger: Iterable[Applied]) -> dict[str, Applied]:
+    newest: dict[str, Applied] = {}
+    for row in ledger:
+        if row.label not in newest or (newest[row.label].version or 0) < (row.version or 0):
+            newest[row.label] = row
+    return newest
+
+
+def _by_number(migrations: Iterable[SqlMigration]) -> dict[tuple[str, int], list[SqlMigration]]:
+    groups: dict[tuple[str, int], list[SqlMigration]] = defaultdict(list)
+    for migration in migrations:
+        groups[migration.label, migration.version].append(migration)
+    return groups
+
+
+def _recorded(group: Sequence[SqlMigration], row: Applied) -> SqlMigration:
+    return next((migration for migration in group if migration.name == row.name), group[0])
+
+
+def _entry(migration: SqlMigration, row: Applied | None, highest: int) -> MigrationStatus:
+    ready = migration.down is not None or (row is not None and row.has_down)
+    if row is None:
+        state = State.LATE if migration.version < highest else State.PENDING
+    elif row.state != IN_FORCE:
+        state = State.PARTIAL
+    elif migration.file.checksum == row.checksum and migration.name == row.name:
+        state = State.APPLIED
+    else:
+        state = _changed(migration, row)
+    return MigrationStatus(state, migration, row, ready)
+
+
+def _changed(migration: SqlMigration, row: Applied) -> State:
+    if migration.name != row.name or row.checksum_algorithm != CHECKSUM_ALGORITHM or not row.sql_checksum:
+        return State.MODIFIED
+    return State.REFORMATTED if sql_checksum(migration.file) == row.sql_checksum else State.MODIFIED
+
+
+def _highest_local(loaded: Loaded) -> dict[str, int]:
+    """The highest number on disk by label; a source that lost all its files has a number above every other."""
+    highest = {source.label: sys.maxsize for source in loaded.sources}
+    for migration in loaded.migrations:
+        # Migrations come sorted by number within their source.
+        highest[migration.label] = migration.version
+    return highest
+
+
+def _without_file(row: Applied, local: Mapping[str, int]) -> MigrationStatus:
+    if row.state != IN_FORCE:
+        state = State.PARTIAL
+    else:
+        # A label without a source belongs to an app that is not installed here.
+        state = State.AHEAD if (row.version or 0) > local.get(row.label, -1) else State.MISSING
+    return MigrationStatus(state, None, row, row.has_down)
+
+
+def _duplicates(
+    twins: Mapping[tuple[str, int], Sequence[SqlMigration]], ledger: Sequence[Applied], highest: Mapping[str, int]
+) -> Iterator[Finding]:
+    rows = {(row.label, row.key): row for row in ledger}
+    for (label, version), group in twins.items():
+        if len(group) == 1:
+            continue
+        row = rows.get((label, str(version)))
+        keep = _recorded(group, row) if row else group[0]
+        free = max(highest.get(label, -1), *(number for other, number in twins if other == label)) + 1
+        for other in group:
+            if other is not keep:
+                yield _duplicate(other, keep, row, free)
+
+
+def _duplicate(other: SqlMigration, keep: SqlMigration, row: Applied | None, free: int) -> Finding:
+    digits, _, slug = other.name.partition("_")
+    old = other.file.location
+    new = str(Path(old).with_name(f"{free:0{len(digits)}d}_{slug}.sql"))
+    which = f"{keep.name} is applied, keep it" if row else f"Keep {keep.name}, or the one that came first"
+    remedy = f"{which}; rename the other: mv {shlex.quote(old)} {shlex.quote(new)}"
+    message = f"The number {digits} is taken by {keep.name}.sql as well."
+    return Finding("duplicate-version", Severity.ERROR, message, remedy, other.id, old)
+
+
+def _between(entries: Sequence[MigrationStatus]) -> Iterator[Finding]:
+    pending = {e.migration.file.checksum: e.migration for e in entries if e.migration and not e.applied}
+    for entry in entries:
+        row, migration = entry.applied, entry.migration
+        if row is None:
+            continue
+        if entry.state is State.MODIFIED and migration:
+            yield _modified(migration, row) if migration.name == row.name else _renamed(migration, row)
+        elif entry.state is State.REFORMATTED and migration:
+            message = "Its layout or comments changed since it was applied; the statements are the same."
+            yield _about(migration, "reformatted", Severity.NOTE, message)
+        elif entry.state is State.MISSING:
+            yield _missing(row, pending.get(row.checksum))
+        elif entry.state is State.AHEAD:
+            message = f"Recorded on {_when(row)}, above the files here: this checkout is older than the database."
+            yield Finding("ahead", Severity.NOTE, message, migration=row.id)
+        elif entry.state is State.PARTIAL:
+            yield _partial(row)
+
+
+def _modified(migration: SqlMigration, row: Applied) -> Finding:
+    message = (
+        f"Changed since it was applied on {_when(row)}: "
+        f"recorded checksum {row.checksum[:16]}..., file {migration.file.checksum[:16]}..."
+    )
+    remedy = (
+        f"Restore the file as it was applied (git log -p -- {shlex.quote(migration.file.location)}), and put the "
+        f"change into a new one: python manage.py sqlmigrate_new {migration.label} your_change"
+    )
+    return _about(migration, "modified", Severity.ERROR, message, remedy)
+
+
+def _renamed(migration: SqlMigration, row: Applied) -> Finding:
+    same = "with the same content" if migration.file.checksum == row.checksum else "with other content"
+    old = migration.file.location
+    new = str(Path(old).with_name(f"{row.name}.sql"))
+    message = f"Number {row.key} was applied on {_when(row)} as {row.name}; the file is now {migration.name}, {same}."
+    remedy = f"Give it its name back: mv {shlex.quote(old)} {shlex.quote(new)}"
+    return _about(migration, "renamed", Severity.ERROR, message, remedy)
+
+
+def _missing(row: Applied, twin: SqlMigration | None) -> Finding:
+    message = f"Applied on {_when(row)}, but {row.name}.sql is gone."
+    if twin:
+        old = twin.file.location
+        new = str(Path(old).with_name(f"{row.name}.sql"))
+        message += f" {twin.name}.sql has the same content: it was renumbered."
+        remedy = f"Give it its number back: mv {shlex.quote(old)} {shlex.quote(new)}"
+    else:
+        remedy = f"Restore it from version control: git log --diff-filter=D --name-only -- '*{row.name}.sql'"
+    return Finding("missing", Severity.ERROR, message, remedy, row.id)
+
+
+def _partial(row: Applied) -> Finding:
+    message = f"Begun on {_when(row)} and neither finished nor rolled back (state {row.state})."
+    remedy = "Find out in the database what took effect, undo or complete it by hand, then correct the ledger."
+    return Finding("partial", Severity.ERROR, message, remedy, row.id)
+
+
+def _about(migration: SqlMigration, rule: str, severity: Severity, message: str, remedy: str = "") -> Finding:
+    return Finding(rule, severity, message, remedy, migration.id, migration.file.location)
+
+
+def _when(row: Applied) -> str:
+    return row.applied_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,166 @@
+"""The ledger as it is read: whose tables they are, the rows in them, the rights of a role on them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from sqlmigrations.backends.base import Queries
+from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.types import Applied
+
+LEDGER, EVENTS, TEXTS = "schema_migrations", "schema_migration_events", "schema_migration_texts"
+
+_OURS = frozenset({"label", "key", "checksum", "checksum_algorithm", "run_id", "metadata"})
+# The columns by which the ledgers of others are known.
+_FOREIGN: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset({"version", "dirty"}), "golang-migrate"),
+    (frozenset({"version", "inserted_at"}), "Ecto"),
+    (frozenset({"version"}), "Rails or dbmate"),
+)
+
+_COLUMNS = """
+SELECT a.attname::text
+  FROM pg_catalog.pg_attribute AS a
+  JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+"""
+
+_READ = """
+SELECT m.label, m.key, m.version, m.name, m.kind, m.mode, m.checksum, m.sql_checksum, m.checksum_algorithm,
+       m.state, m.applied_at, m.execution_ms, m.applied_by, m.run_id::text, m.late, m.metadata::text, {text}
+  FROM {ledger} AS m {join}
+ ORDER BY m.id
+"""
+_JOIN_TEXTS = "LEFT JOIN {texts} AS t ON t.checksum = m.checksum AND m.checksum <> ALL (%s::text[])"
+
+_RIGHTS = """
+SELECT n.nspname IS NOT NULL,
+       pg_catalog.has_schema_privilege(n.oid, 'CREATE'),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       ARRAY(SELECT t.name || ': ' || p.name
+               FROM pg_catalog.unnest(%s::text[]) AS t (name)
+               JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = n.oid
+              CROSS JOIN pg_catalog.unnest(%s::text[]) AS p (name)
+              WHERE NOT pg_catalog.has_table_privilege(c.oid, p.name)
+                AND (p.name = 'INSERT' OR t.name = %s)),
+       current_user::text
+  FROM (SELECT 1) AS one
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = %s
+"""
+
+
+class Tracking(Enum):
+    """Whether the tracking tables are there."""
+
+    ABSENT = "absent"
+    PRESENT = "present"
+
+
+def quote(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal, for the one place that takes no parameter; standard_conforming_strings is on."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Ledger:
+    """The tracking tables of one schema, for reading.
+
+    Nothing is kept here but names: every method is told the connection to speak on.
+    """
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        tables = {"ledger": LEDGER, "events": EVENTS, "texts": TEXTS}
+        self.names = {word: f"{quote(schema)}.{quote(table)}" for word, table in tables.items()}
+
+    def tracking(self, queries: Queries) -> Tracking:
+        """Looks whether the tables exist.
+
+        Raises:
+            ConfigurationError: A ``schema_migrations`` of somebody else stands in their place.
+        """
+        columns = frozenset(row[0] for row in queries.query(_COLUMNS, [self.schema, LEDGER]))
+        if not columns:
+            return Tracking.ABSENT
+        if columns >= _OURS:
+            return Tracking.PRESENT
+        raise _foreign(self.schema, columns)
+
+    def read(self, queries: Queries, known: Sequence[str] | None = None) -> tuple[Applied, ...]:
+        """The ledger in the order of recording.
+
+        Args:
+            queries: Where to ask.
+            known: Checksums of the files at hand; given, every other row brings the SQL kept with it.
+        """
+        names, text, params = self.names, "NULL::text", None
+        join = ""
+        if known is not None:
+            join, text, params = _JOIN_TEXTS.format(**names), "t.body", [list(known)]
+        rows = queries.query(_READ.format(text=text, join=join, **names), params)
+        return tuple(_applied(row) for row in rows)
+
+    def check_rights(self, queries: Queries, tracking: Tracking) -> None:
+        """Whether this role can create the tables, or write to them when they exist.
+
+        Raises:
+            ConfigurationError: Names the missing GRANT.
+        """
+        params = [[LEDGER, EVENTS, TEXTS], ["SELECT", "INSERT", "UPDATE", "DELETE"], LEDGER, self.schema]
+        exists, may_create, may_create_schema, missing, user = queries.query(_RIGHTS, params)[0]
+        if tracking is Tracking.PRESENT and missing:
+            lacking = f"The role {user!r} lacks rights on the tracking tables ({', '.join(sorted(missing))})."
+            tables = ", ".join(sorted({entry.partition(":")[0] for entry in missing}))
+            rights = ", ".join(sorted({entry.partition(": ")[2] for entry in missing}))
+            remedy = (
+                f"As the owner:  SET search_path = {quote(self.schema)}; GRANT {rights} ON {tables} TO {quote(user)};"
+            )
+            raise ConfigurationError(lacking, remedy=remedy)
+        if tracking is Tracking.ABSENT and not (may_create if exists else may_create_schema):
+            what = f"create tables in the schema {self.schema!r}" if exists else f"create the schema {self.schema!r}"
+            where = f"SCHEMA {quote(self.schema)}" if exists else "DATABASE ..."
+            remedy = f"As the owner:  GRANT CREATE ON {where} TO {quote(user)};"
+            raise ConfigurationError(f"The role {user!r} may not {what}.", remedy=remedy)
+
+
+def _applied(row: Sequence[Any]) -> Applied:
+    metadata: dict[str, object] = json.loads(row[15])
+    return Applied(
+        label=row[0],
+        key=row[1],
+        version=row[2],
+        name=row[3],
+        kind=row[4],
+        mode=row[5],
+        checksum=row[6],
+        sql_checksum=row[7],
+        checksum_algorithm=row[8],
+        state=row[9],
+        applied_at=row[10],
+        execution_ms=row[11],
+        applied_by=row[12],
+        run_id=uuid.UUID(row[13]),
+        late=row[14],
+        has_down="down_checksum" in metadata,
+        metadata=metadata,
+        text=row[16],
+    )
+
+
+def _foreign(schema: str, columns: frozenset[str]) -> ConfigurationError:
+    whose = next((tool for shape, tool in _FOREIGN if columns == shape), None)
+    looks = f"It looks like the one of {whose}" if whose else "It is not one of sqlmigrations"
+    listed = ", ".join(sorted(columns))
+    return ConfigurationError(
+        f"There is a table {schema}.{LEDGER} that is not ours. {looks} (columns: {listed}). It was left alone.",
+        remedy='Give sqlmigrations a schema of its own: SQLMIGRATIONS = {"SCHEMA": "sqlmigrations", ...}',
+    )

@@ -1,0 +1,199 @@
+"""The folders: finds the SQL files of every source, reads and hashes them, and says what is wrong with them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import stat
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from sqlmigrations.text import TextRefused, checksum, decode
+from sqlmigrations.types import Finding, Severity, Source, SqlFile, SqlMigration
+
+# bigint holds every number of up to 18 digits.
+_NAME = re.compile(r"(?P<number>[0-9]{1,18})_(?P<slug>\w[\w-]*)")
+_NEAR_NAME = re.compile(r"[vV]?(?P<number>[0-9][0-9_.]*?)[-_. ]+(?P<slug>\w.*)")
+_NOT_YET = {
+    "verify": "Verification files (.verify.sql) are not supported by this version.",
+    "repeatable": "Repeatable files (R__slug.sql) are not supported by this version.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All migrations of all sources, by source and number, and every violation met on the way.
+
+    Two files with the same number both stand in ``migrations``: which of them to keep depends on the ledger.
+    """
+
+    sources: tuple[Source, ...]
+    migrations: tuple[SqlMigration, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class _Folder:
+    """What is known of one source while its folder is read."""
+
+    source: Source
+    ups: dict[str, SqlFile] = field(default_factory=dict)
+    downs: dict[str, SqlFile] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+def load(sources: Iterable[Source], ignore: Sequence[str] = ()) -> Loaded:
+    """Reads every source; never raises for what is in the files, all of it is in ``findings``.
+
+    Args:
+        sources: The folders, in the order in which their migrations run.
+        ignore: Globs matched against file names; what they match is passed over.
+    """
+    known = tuple(sources)
+    migrations: list[SqlMigration] = []
+    findings: list[Finding] = []
+    for source in known:
+        folder = _read_folder(source, ignore)
+        migrations += _migrations(folder)
+        findings += folder.findings
+    return Loaded(known, tuple(migrations), tuple(findings))
+
+
+def shown(path: Path) -> str:
+    """The path as people see it: relative where it lies below the working directory."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _read_folder(source: Source, ignore: Sequence[str]) -> _Folder:
+    folder = _Folder(source)
+    base = shown(source.folder)
+    try:
+        entries = sorted(os.scandir(source.folder), key=lambda entry: entry.name)
+    except OSError as error:
+        message = f"The folder of {source.label} cannot be read: {error.strerror}."
+        folder.findings.append(_file_error("unreadable", message, "Check the path and its rights.", base))
+        return folder
+    entries = [entry for entry in entries if entry.name.lower().endswith(".sql")]
+    entries = [entry for entry in entries if not any(fnmatchcase(entry.name, glob) for glob in ignore)]
+    folder.findings += _twins(base, [entry.name for entry in entries])
+    root = os.path.realpath(source.folder)
+    for entry in entries:
+        _read_entry(folder, entry, f"{base}/{entry.name}", root)
+    return folder
+
+
+def _read_entry(folder: _Folder, entry: os.DirEntry[str], location: str, root: str) -> None:
+    stem, kind = _kind(entry.name)
+    if kind in _NOT_YET:
+        remedy = f"Move {location} elsewhere, or name it in SQLMIGRATIONS['IGNORE']."
+        folder.findings.append(_file_error("file-kind", _NOT_YET[kind], remedy, location))
+    elif not _NAME.fullmatch(stem) or not entry.name.endswith(".sql"):
+        folder.findings.append(_bad_name(folder, entry.name, location))
+    else:
+        file = _read_file(folder, entry, location, root)
+        if file is not None:
+            (folder.downs if kind == "down" else folder.ups)[stem] = file
+
+
+def _kind(name: str) -> tuple[str, str]:
+    stem = name[: -len(".sql")]
+    if stem.endswith(".down"):
+        return stem.removesuffix(".down"), "down"
+    if stem.endswith(".verify"):
+        return stem, "verify"
+    return stem, "repeatable" if stem.startswith("R__") else "up"
+
+
+def _read_file(folder: _Folder, entry: os.DirEntry[str], location: str, root: str) -> SqlFile | None:
+    try:
+        if (refusal := _refusal(entry, root)) is not None:
+            folder.findings.append(_file_error(*refusal, location))
+            return None
+        data = Path(entry.path).read_bytes()
+        text = decode(data)
+    except OSError as error:
+        message = f"The file cannot be read: {error.strerror}."
+        folder.findings.append(_file_error("unreadable", message, f"Check the rights of {location}.", location))
+        return None
+    except TextRefused as refused:
+        fault = refused.fault
+        finding = _file_error(fault.rule, fault.message, fault.remedy, location, fault.line, fault.column)
+        folder.findings.append(finding)
+        return None
+    raw_checksum = hashlib.sha256(data).hexdigest()
+    # ASCII without CR is the same bytes on disk and in the hash: no need to encode it again.
+    unchanged = len(data) == len(text) and text.isascii()
+    return SqlFile(Path(entry.path), location, text, raw_checksum if unchanged else checksum(text), raw_checksum)
+
+
+def _refusal(entry: os.DirEntry[str], root: str) -> tuple[str, str, str] | None:
+    if entry.is_symlink():
+        target = os.path.realpath(entry.path)
+        if os.path.commonpath([root, target]) != root:
+            return "symlink", "A symbolic link that leaves the folder.", "Put the file itself into the folder."
+    mode = entry.stat().st_mode
+    if stat.S_ISDIR(mode):
+        return "not-a-file", "A directory with the name of an SQL file.", "Rename or remove it."
+    if not stat.S_ISREG(mode):
+        return "not-a-file", "Not a regular file (a pipe, socket or device).", "Remove it."
+    return None
+
+
+def _migrations(folder: _Folder) -> list[SqlMigration]:
+    label = folder.source.label
+    for stem in sorted(folder.downs.keys() - folder.ups.keys()):
+        location = folder.downs[stem].location
+        message = f"Undoes {stem}.sql, which is not there."
+        remedy = f"Restore {stem}.sql beside it, or remove it."
+        folder.findings.append(_file_error("orphan-down", message, remedy, location))
+    found = [
+        SqlMigration(label, int(stem.partition("_")[0]), stem, file, folder.downs.get(stem))
+        for stem, file in folder.ups.items()
+    ]
+    return sorted(found, key=lambda migration: (migration.version, migration.name))
+
+
+def _bad_name(folder: _Folder, name: str, location: str) -> Finding:
+    near = _NEAR_NAME.fullmatch(_kind(name)[0])
+    if near:
+        number, slug = re.sub(r"\D", "", near["number"])[:18], near["slug"]
+    else:
+        taken = [int(stem.partition("_")[0]) for stem in folder.ups]
+        number, slug = f"{max(taken, default=0) + 1:03d}", _kind(name)[0]
+    suffix = ".down.sql" if _kind(name)[1] == "down" else ".sql"
+    slug = re.sub(r"\W+", "_", slug).strip("_").lower() or "migration"
+    new = str(Path(location).with_name(f"{number}_{slug}{suffix}"))
+    message = "Not a migration's name: NNN_slug.sql is expected, digits first."
+    return _file_error("file-name", message, f"mv {shlex.quote(location)} {shlex.quote(new)}", location)
+
+
+def _twins(base: str, names: Sequence[str]) -> Iterator[Finding]:
+    """Names that one file system keeps apart and another does not."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[name if name.isascii() and name.islower() else _folded(name)].append(name)
+    for group in groups.values():
+        for other in group[1:]:
+            case = unicodedata.normalize("NFC", group[0]) != unicodedata.normalize("NFC", other)
+            message = f"Differs from {group[0]} only in {'case' if case else 'Unicode normalisation'}."
+            remedy = "Rename one of the two: some file systems hold only one of them."
+            yield _file_error("twin-name", message, remedy, f"{base}/{other}")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _file_error(
+    rule: str, message: str, remedy: str, location: str, line: int | None = None, column: int | None = None
+) -> Finding:
+    return Finding(rule, Severity.ERROR, message, remedy, location=location, line=line, column=column)

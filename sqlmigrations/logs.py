@@ -1,0 +1,74 @@
+"""Structured logging: a listener of our own signals that writes to the logger ``sqlmigrations``.
+
+Every record carries ``event``, ``run_id``, ``database``, ``migration``, ``duration_ms``, ``statements``, ``checksum``,
+``attempts`` and ``sqlstate`` as extra fields; what an event does not have is ``None``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from sqlmigrations import signals
+from sqlmigrations.exceptions import MigrationFailed
+
+logger = logging.getLogger("sqlmigrations")
+# Where the project configures no logging, the commands' own output is enough.
+logger.addHandler(logging.NullHandler())
+
+_FIELDS = ("event", "run_id", "database", "migration", "duration_ms", "statements", "checksum", "attempts", "sqlstate")
+
+
+def connect() -> None:
+    """Starts listening; calling it again changes nothing."""
+    signals.run_started.connect(_run_started, dispatch_uid="sqlmigrations.logs")
+    signals.migration_started.connect(_migration_started, dispatch_uid="sqlmigrations.logs")
+    signals.migration_finished.connect(_migration_finished, dispatch_uid="sqlmigrations.logs")
+    signals.run_finished.connect(_run_finished, dispatch_uid="sqlmigrations.logs")
+    signals.lock_waiting.connect(_lock_waiting, dispatch_uid="sqlmigrations.logs")
+
+
+def _log(level: int, message: str, **fields: object) -> None:
+    extra: dict[str, object] = dict.fromkeys(_FIELDS)
+    logger.log(level, message, extra=extra | fields)
+
+
+def _run_started(run_id: object, database: str, **_: object) -> None:
+    _log(logging.DEBUG, f"Run started on {database}", event="run_started", run_id=str(run_id), database=database)
+
+
+def _lock_waiting(database: str, holder: object, **_: object) -> None:
+    _log(logging.WARNING, f"Waiting for the migration lock, held by {holder}", event="lock_waiting", database=database)
+
+
+def _migration_started(step: Any, **common: Any) -> None:
+    migration = step.migration
+    _log(logging.DEBUG, f"Applying {migration.id}", event="migration_started", **_about(step, common))
+
+
+def _migration_finished(step: Any, outcome: Any, error: Any, **common: Any) -> None:
+    fields = _about(step, common)
+    if outcome is None:
+        state = error.server.sqlstate if isinstance(error, MigrationFailed) and error.server else None
+        _log(logging.ERROR, error.message, event="migration_failed", sqlstate=state, **fields)
+        return
+    fields |= {"duration_ms": round(outcome.duration_ms, 3), "statements": outcome.statements}
+    message = f"{outcome.id}: {outcome.result.value} in {outcome.duration_ms:.0f} ms"
+    _log(logging.INFO, message, event="migration_finished", attempts=outcome.attempts, **fields)
+
+
+def _run_finished(outcomes: Any, error: Any, duration_ms: float, **common: Any) -> None:
+    message = f"Run finished, {len(outcomes)} done" + (f", stopped by {type(error).__name__}" if error else "")
+    level = logging.ERROR if error else logging.INFO if outcomes else logging.DEBUG
+    fields = {"run_id": str(common["run_id"]), "database": common["database"], "duration_ms": round(duration_ms, 3)}
+    _log(level, message, event="run_finished", **fields)
+
+
+def _about(step: Any, common: dict[str, Any]) -> dict[str, object]:
+    migration = step.migration
+    return {
+        "migration": migration.id,
+        "checksum": migration.file.checksum,
+        "run_id": str(common["run_id"]),
+        "database": common["database"],
+    }

@@ -1,0 +1,1 @@
+"""The faces of the package that people type."""

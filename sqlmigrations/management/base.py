@@ -1,0 +1,78 @@
+"""What all commands share: options, the way errors and documents leave, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS
+
+from sqlmigrations.directives import duration_ms
+from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
+from sqlmigrations.management import rendering
+
+JSON_FORMAT = 1
+
+
+class SqlMigrationsCommand(BaseCommand):
+    """A command that answers with our exit codes and prints errors in our shape."""
+
+    # The engine validates files and settings itself, and a check of another app must not stop a deploy half way.
+    requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own way to say it
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Adds what every command takes."""
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            help='Database alias to work on. Defaults to "default".',
+        )
+        parser.add_argument(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="text for people; json: one document on stdout, everything else on stderr.",
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Runs the command; an error leaves in its own shape and with its own exit code."""
+        try:
+            return super().execute(*args, **options)
+        except SqlMigrationsError as error:
+            self.show_error(error, options)
+            raise self._ended(error.exit_code, error.message) from (error if options.get("traceback") else None)
+
+    def show_error(self, error: SqlMigrationsError, options: Mapping[str, Any]) -> None:
+        """Prints an error for people; on ``--format json`` the document on stdout carries it as well."""
+        if options.get("format") == "json" and not getattr(self, "document_written", False):
+            self.document({"database": options["database"], **rendering.error_document(error)})
+        self.stderr.write(rendering.error_text(error), lambda text: self.style.ERROR(text))
+
+    def document(self, content: Mapping[str, object]) -> None:
+        """Prints the one JSON document of a command."""
+        self.document_written = True
+        self.stdout.write(json.dumps({"schema": JSON_FORMAT, **content}, indent=2, default=str))
+
+    def end(self, code: ExitCode, message: str) -> None:
+        """Leaves with an exit code that is no error of ours, such as 3 for pending."""
+        if code is not ExitCode.OK:
+            raise self._ended(code, message)
+
+    def _ended(self, code: ExitCode, message: str) -> BaseException:
+        # call_command() gets an exception it can catch, the shell its exit code without "CommandError:" before it.
+        if getattr(self, "_called_from_command_line", False):
+            sys.stdout.flush()
+            return SystemExit(int(code))
+        return CommandError(message, returncode=int(code))
+
+
+def seconds(text: str) -> float:
+    """An argparse type: a bare number of seconds, or a duration with its unit."""
+    try:
+        return float(text) if text.replace(".", "", 1).isdecimal() else duration_ms(text) / 1000
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

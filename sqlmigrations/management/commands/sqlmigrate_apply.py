@@ -1,0 +1,195 @@
+"""``manage.py sqlmigrate_apply``: applies what is pending, or says what it would do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from sqlmigrations import signals
+from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
+from sqlmigrations.executor import Executor, Options
+from sqlmigrations.failure import mask_lines
+from sqlmigrations.management import rendering
+from sqlmigrations.management.base import SqlMigrationsCommand, seconds
+from sqlmigrations.plan import Plan, Step, Target
+from sqlmigrations.run import Run, RunMode
+from sqlmigrations.types import Finding, Outcome, Result, Severity
+
+_WORDS = {Result.APPLIED: "OK", Result.EMPTY: "OK, empty", Result.FAKED: "FAKED", Result.SKIPPED: "SKIPPED"}
+_SHOWN_STATEMENTS = 200
+_STATEMENT_WIDTH = 100
+
+
+class Command(SqlMigrationsCommand):
+    """Applies pending SQL migrations, once each, in order, under a lock."""
+
+    help = "Applies pending SQL migrations, once each, in order, under a lock."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Adds the target and the options."""
+        super().add_arguments(parser)
+        add = parser.add_argument
+        add("label", nargs="?", default="", help="Only the migrations of this label, and what they depend on.")
+        add("version", nargs="?", default="", help="Up to and including this number or name.")
+        add("--plan", action="store_true", help="Show what would be done, and do nothing.")
+        add("--check", action="store_true", help="Exit 3 when something is pending, 4 when integrity is broken.")
+        add("--fake", action="store_true", help="Record migrations as applied without running them.")
+        add(
+            "--lock-wait", type=seconds, metavar="SECONDS",
+            help="How long to wait for another run; LOCK_WAIT of the settings, 60 s.",
+        )  # fmt: skip
+        add(
+            "--wait-for-db", type=seconds, default=0.0, metavar="SECONDS",
+            help="How long to wait for the server; 0 fails at once.",
+        )  # fmt: skip
+        add("--allow-late", action="store_true", help="Run a number below one that is applied already.")
+        add("--allow", action="append", default=[], metavar="RULE", help="Silence a warning; may be repeated.")
+        add("--noinput", "--no-input", action="store_false", dest="interactive", help="Accepted; nothing is asked.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Reads the options and does one of apply, plan and check."""
+        self.verbosity: int = options["verbosity"]
+        self.json: bool = options["format"] == "json"
+        self.progress = self.stderr if self.json else self.stdout
+        executor = Executor(options["database"])
+        order = _options(options)
+        if options["plan"] or options["check"]:
+            self._show_plan(executor, order, check=options["check"])
+        else:
+            self._apply(executor, order)
+
+    def _show_plan(self, executor: Executor, order: Options, *, check: bool) -> None:
+        plan = executor.plan(order)
+        refusal = plan.refusal()
+        if self.json and refusal is None:
+            self.document(
+                {
+                    "database": executor.database,
+                    "result": "pending" if plan.steps else "ok",
+                    "exit_code": int(_check_code(plan)) if check else 0,
+                    "steps": [rendering.step_document(step) for step in plan.steps],
+                    "findings": [rendering.finding_document(finding) for finding in plan.warnings],
+                    "error": None,
+                }
+            )
+        elif not self.json and self.verbosity >= 1:
+            self.stdout.write(self.style.MIGRATE_HEADING("Planned SQL migrations:"))
+            for line in rendering.plan_lines(plan):
+                self.stdout.write(line)
+            self._warn(plan.warnings)
+        if refusal is not None:
+            raise refusal
+        if check:
+            self.end(_check_code(plan), f"{len(plan.steps)} SQL migrations are pending.")
+
+    def _apply(self, executor: Executor, order: Options) -> None:
+        started = time.perf_counter()
+        run: Run | None = None
+        try:
+            with self._lock_told(), executor.run(order) as run:
+                self._announce(run.plan, executor.database)
+                for step in run.plan.steps:
+                    self._perform(run, step)
+        except SqlMigrationsError as error:
+            if self.json:
+                content = rendering.error_document(error)
+                self.document(_document(executor.database, run) | content)
+            raise
+        except KeyboardInterrupt:
+            self.stderr.write("\nInterrupted; the migration under way was rolled back, those before it are recorded.")
+            self.end(ExitCode.INTERRUPTED, "Interrupted.")
+        self._summarise(executor.database, run, time.perf_counter() - started)
+
+    @contextmanager
+    def _lock_told(self) -> Any:
+        def waiting(holder: object, **_: object) -> None:
+            self._say(f"  Waiting for the migration lock, held by {holder} ...")
+
+        signals.lock_waiting.connect(waiting, weak=False)
+        try:
+            yield
+        finally:
+            signals.lock_waiting.disconnect(waiting)
+
+    def _announce(self, plan: Plan, database: str) -> None:
+        if plan.steps:
+            self._say(self.style.MIGRATE_HEADING(f'Running SQL migrations on "{database}":'))
+        self._warn(plan.warnings)
+
+    def _perform(self, run: Run, step: Step) -> None:
+        self._say(f"  Applying {step.migration.id}...", ending="")
+        try:
+            outcome = run.perform(step)
+        except BaseException:
+            self._say(self.style.ERROR(" FAILED"))
+            raise
+        took = rendering.duration(outcome.duration_ms)
+        self._say(self.style.SUCCESS(f" {_WORDS[outcome.result]} ({took})"))
+        self._tell_details(step, outcome)
+
+    def _tell_details(self, step: Step, outcome: Outcome) -> None:
+        if outcome.note:
+            self._say(f"      {outcome.note}")
+        if self.verbosity < 2:
+            return
+        if outcome.result is Result.APPLIED:
+            for statement in step.script.statements[:_SHOWN_STATEMENTS]:
+                first = mask_lines(statement.text, step.secrets)[0]
+                self._say(f"      line {statement.line}: {first[:_STATEMENT_WIDTH]}")
+            if (rest := len(step.script.statements) - _SHOWN_STATEMENTS) > 0:
+                self._say(f"      ... and {rest} more")
+        for notice in outcome.notices:
+            self._say(f"      {notice}")
+
+    def _warn(self, warnings: Sequence[Finding]) -> None:
+        if warnings and self.verbosity >= 1:
+            serious = sum(finding.severity is Severity.WARNING for finding in warnings)
+            title = f"{serious} warning{'' if serious == 1 else 's'}" if serious else "For your information"
+            self._say(self.style.WARNING(rendering.findings_text(f"{title}:", warnings)))
+
+    def _summarise(self, database: str, run: Run | None, elapsed_s: float) -> None:
+        if self.json:
+            self.document(_document(database, run) | {"result": "ok", "exit_code": 0, "error": None})
+        outcomes = run.outcomes if run else []
+        if not outcomes:
+            self._say("All migrations are already applied!")
+            return
+        skipped = sum(outcome.result is Result.SKIPPED for outcome in outcomes)
+        faked = sum(outcome.result is Result.FAKED for outcome in outcomes)
+        done = len(outcomes) - skipped - faked
+        parts = [f"{done} applied", *([f"{faked} recorded without running"] if faked else []), f"{skipped} skipped"]
+        self._say(f"{', '.join(parts)}, {rendering.duration(elapsed_s * 1000)} in all.")
+
+    def _say(self, text: str, ending: str = "\n") -> None:
+        if self.verbosity >= 1:
+            self.progress.write(text, ending=ending)
+            self.progress.flush()
+
+
+def _options(options: dict[str, Any]) -> Options:
+    wait = options["lock_wait"]
+    return Options(
+        target=Target(options["label"], options["version"]),
+        mode=RunMode.FAKE if options["fake"] else RunMode.APPLY,
+        allow=frozenset(options["allow"]),
+        allow_late=options["allow_late"],
+        lock_wait_ms=None if wait is None else round(wait * 1000),
+        wait_for_db_s=options["wait_for_db"],
+    )
+
+
+def _check_code(plan: Plan) -> ExitCode:
+    return ExitCode.PENDING if plan.steps else ExitCode.OK
+
+
+def _document(database: str, run: Run | None) -> dict[str, object]:
+    outcomes = run.outcomes if run else []
+    return {
+        "database": database,
+        "run_id": str(run.mark.id) if run else None,
+        "outcomes": [rendering.outcome_document(outcome) for outcome in outcomes],
+    }

@@ -1,0 +1,94 @@
+"""``manage.py sqlmigrate_new``: writes the skeleton of the next migration of a label."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from sqlmigrations import conf
+from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.loader import load, shown
+from sqlmigrations.management.base import SqlMigrationsCommand
+from sqlmigrations.types import Source, SqlMigration
+
+_UP = """\
+-- {what}
+{depends}--
+-- The file runs in one transaction: no BEGIN or COMMIT in it. Other lines that may stand here:
+--   "lock-timeout" (such as 3s), "statement-timeout" (such as 15min), "allow" (a rule and why it is fine here).
+
+"""
+_DOWN = """\
+-- Undoes {name}.sql.
+
+"""
+_WIDTH = 3
+
+
+class Command(SqlMigrationsCommand):
+    """Writes a numbered, commented skeleton; overwrites nothing."""
+
+    help = "Writes the skeleton of the next SQL migration of a label."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Adds label, slug and ``--down``."""
+        super().add_arguments(parser)
+        parser.add_argument("label", help="Label of the folder: an app's, or a key of SQLMIGRATIONS['DIRS'].")
+        parser.add_argument("slug", help="What the migration does, such as invoice_search.")
+        parser.add_argument("--down", action="store_true", help="Write the .down.sql beside it.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Finds the next number and writes the files."""
+        settings = conf.load()
+        source = _source(settings, options["label"])
+        slug = _slug(options["slug"])
+        migrations = [m for m in load([source], settings.ignore).migrations if m.label == source.label]
+        name = f"{_next_number(migrations)}_{slug}"
+        depends = f"-- depends: {migrations[-1].name}\n" if migrations else ""
+        texts = {f"{name}.sql": _UP.format(what=slug.replace("_", " ").capitalize() + ".", depends=depends)}
+        if options["down"]:
+            texts[f"{name}.down.sql"] = _DOWN.format(name=name)
+        written = [_write(source.folder / file, text) for file, text in texts.items()]
+        if options["format"] == "json":
+            self.document({"database": options["database"], "files": written})
+            return
+        for path in written:
+            self.stdout.write(f"Wrote {path}")
+        self.stdout.write("Next: write your SQL into it, then look at  python manage.py sqlmigrate_apply --plan")
+
+
+def _source(settings: conf.Settings, label: str) -> Source:
+    every = conf.sources(settings)
+    for source in every:
+        if source.label == label:
+            return source
+    labels = ", ".join(source.label for source in every)
+    remedy = f"The labels are: {labels}. An app gets one by a folder migrations_sql."
+    raise ConfigurationError(f"There is no source with the label {label!r}.", remedy=remedy)
+
+
+def _slug(text: str) -> str:
+    slug = re.sub(r"\W+", "_", text).strip("_").lower()
+    if not slug:
+        raise ConfigurationError(f"{text!r} makes no name.", remedy="Write what the migration does: invoice_search")
+    return slug
+
+
+def _next_number(migrations: list[SqlMigration]) -> str:
+    if not migrations:
+        return "1".zfill(_WIDTH)
+    newest = migrations[-1]
+    return str(newest.version + 1).zfill(len(newest.name.partition("_")[0]))
+
+
+def _write(path: Path, text: str) -> str:
+    try:
+        # "x" refuses a file that is there already.
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigurationError(f"{shown(path)} could not be written: {error.strerror}.") from None
+    return shown(path)

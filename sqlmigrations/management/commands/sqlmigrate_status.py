@@ -1,0 +1,133 @@
+"""``manage.py sqlmigrate_status``: what is applied, pending, changed; reads and never writes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from sqlmigrations.exceptions import ExitCode
+from sqlmigrations.executor import Executor
+from sqlmigrations.management import rendering
+from sqlmigrations.management.base import SqlMigrationsCommand
+from sqlmigrations.types import MigrationStatus, Severity, State, Status
+
+_MARKS = {
+    State.APPLIED: "[X]",
+    State.REFORMATTED: "[X]",
+    State.AHEAD: "[X]",
+    State.PENDING: "[ ]",
+    State.LATE: "[ ]",
+    State.MODIFIED: "[!]",
+    State.MISSING: "[!]",
+    State.PARTIAL: "[!]",
+}
+_COUNTED = (State.MODIFIED, State.REFORMATTED, State.MISSING, State.AHEAD, State.LATE, State.PARTIAL)
+
+
+class Command(SqlMigrationsCommand):
+    """Shows what is applied, pending, modified, missing, with totals and integrity."""
+
+    help = "Shows what is applied, pending, modified, missing, with totals and integrity. Never writes."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Adds ``--check``."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--check", action="store_true", help="Exit 3 when something is pending, 4 when integrity is broken."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prints the status and answers ``--check``."""
+        verbosity = options["verbosity"]
+        status = Executor(options["database"]).status(with_texts=verbosity >= 2)
+        if options["format"] == "json":
+            self.document(_document(status))
+        elif verbosity >= 1:
+            self._print(status, verbosity)
+        if options["check"]:
+            self.end(_check_code(status), f"{status.pending} pending, integrity {status.integrity}.")
+
+    def _print(self, status: Status, verbosity: int) -> None:
+        for label, entries in groupby(status.migrations, key=lambda entry: entry.label):
+            self.stdout.write(self.style.MIGRATE_LABEL(label))
+            for entry in entries:
+                self.stdout.write(f" {_MARKS[entry.state]} {_line(entry)}")
+                if verbosity >= 2 and entry.state in (State.MODIFIED, State.REFORMATTED):
+                    for line in _diff(entry):
+                        self.stdout.write(f"       {line}")
+        self.stdout.write(_totals(status))
+        for finding in status.findings:
+            style = self.style.ERROR if finding.severity is Severity.ERROR else self.style.NOTICE
+            self.stdout.write(style("\n".join(f"  {line}" for line in rendering.finding_lines(finding))))
+        if status.pending and status.integrity == "valid":
+            database = "" if status.database == "default" else f" --database {status.database}"
+            self.stdout.write(f"Next: python manage.py sqlmigrate_apply{database}")
+
+
+def _line(entry: MigrationStatus) -> str:
+    parts = [entry.name]
+    if entry.state is not State.APPLIED:
+        parts.append(entry.state.value)
+    if entry.applied:
+        took = entry.applied.execution_ms
+        parts.append(f"applied {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
+        parts.append("recorded without running" if took is None else rendering.duration(took))
+    parts.append("rollback ready" if entry.rollback_ready else "no rollback")
+    return "  ".join(parts[:1]) + "  (" + ", ".join(parts[1:]) + ")"
+
+
+def _totals(status: Status) -> str:
+    counts = [f"{status.total} in all", f"{status.applied} applied", f"{status.pending} pending"]
+    counts += [f"{status.count(state)} {state.value}" for state in _COUNTED if status.count(state)]
+    return f"{', '.join(counts)}; integrity {status.integrity}."
+
+
+def _diff(entry: MigrationStatus) -> Iterator[str]:
+    if entry.migration is None or entry.applied is None or entry.applied.text is None:
+        return iter(["(the SQL as applied was not kept)"])
+    return difflib.unified_diff(
+        entry.applied.text.splitlines(),
+        entry.migration.file.text.splitlines(),
+        f"{entry.id} as applied",
+        entry.migration.file.location,
+        lineterm="",
+    )
+
+
+def _check_code(status: Status) -> ExitCode:
+    if status.integrity != "valid":
+        return ExitCode.PARTIAL if status.count(State.PARTIAL) else ExitCode.INTEGRITY
+    return ExitCode.PENDING if status.pending else ExitCode.OK
+
+
+def _document(status: Status) -> dict[str, object]:
+    summary: dict[str, object] = {"total": status.total, "applied": status.applied, "pending": status.pending}
+    summary |= {state.value: status.count(state) for state in _COUNTED}
+    return {
+        "database": status.database,
+        "summary": summary | {"integrity": status.integrity},
+        "migrations": [_entry_document(entry) for entry in status.migrations],
+        "findings": [rendering.finding_document(finding) for finding in status.findings],
+    }
+
+
+def _entry_document(entry: MigrationStatus) -> dict[str, object]:
+    row = entry.applied
+    return {
+        "id": entry.id,
+        "label": entry.label,
+        "version": entry.name.partition("_")[0],
+        "name": entry.name,
+        "state": entry.state.value,
+        "checksum": entry.migration.file.checksum if entry.migration else None,
+        "applied_checksum": row.checksum if row else None,
+        "applied_at": row.applied_at.isoformat() if row else None,
+        "applied_by": row.applied_by if row else None,
+        "execution_ms": row.execution_ms if row else None,
+        "mode": row.mode if row else None,
+        "rollback_ready": entry.rollback_ready,
+    }

@@ -1,0 +1,149 @@
+"""How values look to people and in JSON: errors, findings, plans, durations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
+from sqlmigrations.plan import Plan, Step
+from sqlmigrations.types import Finding, Mode, Outcome, Severity
+
+
+def error_text(error: SqlMigrationsError) -> str:
+    """An error as a person reads it: what, where, the state of the database, what next."""
+    parts = [error.message]
+    if isinstance(error, MigrationFailed):
+        parts.append(_indented(_place_and_words(error)))
+    parts += [_indented(finding_lines(finding)) for finding in error.findings]
+    closing = [error.kept] if isinstance(error, MigrationFailed) and error.kept else []
+    if error.remedy:
+        closing.append(f"Next: {error.remedy}")
+    if closing:
+        parts.append(_indented(closing))
+    return "\n\n".join(parts)
+
+
+def finding_lines(finding: Finding) -> list[str]:
+    """A finding in two or three lines: place and rule, message, remedy."""
+    where = finding.place or finding.migration
+    head = f"{where}  [{finding.rule}]" if where else f"[{finding.rule}]"
+    lines = [head, f"  {finding.message}"]
+    if finding.remedy:
+        word = "Next" if finding.severity is Severity.ERROR else "Safer"
+        lines += [f"  {word}: {finding.remedy}".replace("\n", "\n    ")]
+    return lines
+
+
+def findings_text(title: str, findings: Sequence[Finding]) -> str:
+    """A titled list of findings."""
+    return "\n".join([title, *(line for finding in findings for line in _prefixed(finding_lines(finding)))])
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """What ``--plan`` prints: order, mode, statements, timeouts, rollback."""
+    if not plan.steps:
+        yield "  No planned migrations."
+    for step in plan.steps:
+        count = len(step.script.statements)
+        facts = [
+            "in one transaction" if step.script.mode is Mode.TRANSACTION else "statement by statement",
+            f"{count} statement{'' if count == 1 else 's'}",
+            f"lock timeout {_timeout(step.lock_timeout_ms, 'deadlock_timeout + 1 s')}",
+            f"statement timeout {_timeout(step.statement_timeout_ms, 'as the role has')}",
+            "rollback ready" if _rollback_ready(step) else "no rollback",
+        ]
+        if step.late:
+            facts.insert(0, "late")
+        yield f"  {step.migration.id}"
+        yield f"      {', '.join(facts)}"
+
+
+def duration(milliseconds: float) -> str:
+    """``3 ms``, ``4.2 s``, ``2 min 5 s``."""
+    if milliseconds < 1_000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1_000:.1f} s"
+    minutes, rest = divmod(round(milliseconds / 1_000), 60)
+    return f"{minutes} min {rest} s"
+
+
+def error_document(error: SqlMigrationsError) -> dict[str, object]:
+    """An error as JSON carries it."""
+    described: dict[str, object] = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "next": error.remedy,
+        "findings": [finding_document(finding) for finding in error.findings],
+    }
+    if isinstance(error, MigrationFailed):
+        described |= {"migration": error.finding.migration, "file": error.finding.location}
+        described |= {"line": error.finding.line, "column": error.finding.column}
+        described |= {"sqlstate": error.server.sqlstate, "server": error.server.message} if error.server else {}
+    return {"result": "error", "exit_code": int(error.exit_code), "error": described}
+
+
+def finding_document(finding: Finding) -> dict[str, object]:
+    """A finding as JSON carries it."""
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "migration": finding.migration,
+        "file": finding.location,
+        "line": finding.line,
+        "column": finding.column,
+        "message": finding.message,
+        "remedy": finding.remedy,
+    }
+
+
+def outcome_document(outcome: Outcome) -> dict[str, object]:
+    """An outcome as JSON carries it."""
+    return {
+        "id": outcome.id,
+        "result": outcome.result.value,
+        "duration_ms": round(outcome.duration_ms, 3),
+        "statements": outcome.statements,
+        "attempts": outcome.attempts,
+    }
+
+
+def step_document(step: Step) -> dict[str, object]:
+    """A step of a plan as JSON carries it."""
+    return {
+        "id": step.migration.id,
+        "mode": step.script.mode.value,
+        "statements": len(step.script.statements),
+        "lock_timeout_ms": step.lock_timeout_ms,
+        "statement_timeout_ms": step.statement_timeout_ms,
+        "late": step.late,
+        "rollback_ready": _rollback_ready(step),
+    }
+
+
+def _place_and_words(error: MigrationFailed) -> list[str]:
+    lines = [error.finding.place]
+    if error.excerpt:
+        lines += error.excerpt.split("\n")
+    if error.server:
+        state = f"PostgreSQL {error.server.sqlstate}" if error.server.sqlstate else "Connection"
+        lines.append(f"{state}: {error.server.message}")
+        lines += [f"Detail: {error.server.detail}"] if error.server.detail else []
+        lines += [f"Hint: {error.server.hint}"] if error.server.hint else []
+    return lines
+
+
+def _rollback_ready(step: Step) -> bool:
+    return step.migration.down is not None and step.script.directives.irreversible is None
+
+
+def _timeout(milliseconds: int | None, otherwise: str) -> str:
+    return otherwise if milliseconds is None else duration(milliseconds)
+
+
+def _indented(lines: Iterable[str]) -> str:
+    return "\n".join(_prefixed(lines))
+
+
+def _prefixed(lines: Iterable[str]) -> list[str]:
+    return [f"  {line}".rstrip() for line in lines]

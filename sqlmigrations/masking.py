@@ -1,0 +1,18 @@
+"""Masking: takes the values that must not be seen out of what is shown, logged or recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+MASK = "********"
+# A shorter secret would tear ordinary words apart, and is none.
+_SHORTEST = 3
+
+
+def mask(text: str, secrets: Collection[str]) -> str:
+    """The text with every secret in it replaced."""
+    # The longest first: one secret can be a part of another.
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST and secret in text:
+            text = text.replace(secret, MASK)
+    return text

@@ -1,0 +1,1 @@
+"""What Django's own migrations know of the package."""

@@ -1,0 +1,156 @@
+"""The contents of one migration: directives, statements, how they are to be run, and what forbids it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlmigrations import directives, statements
+from sqlmigrations.scanner import ScanError, Split, Statement, significant, split
+from sqlmigrations.statements import Control
+from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
+
+# Beyond it tokens are not compared: any difference of such a file counts as a modification.
+SQL_CHECKSUM_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A parsed migration.
+
+    Attributes:
+        statements: What is sent, in order; without an outer BEGIN and COMMIT.
+        isolation: Options of an outer BEGIN, for the transaction that takes its place.
+        faults: Violations of the directive grammar and of names in it.
+        dangers: Contents that certainly fail or break recording.
+    """
+
+    migration: SqlMigration
+    directives: Directives
+    statements: tuple[Statement, ...] = field(repr=False)
+    mode: Mode
+    isolation: str
+    faults: tuple[Finding, ...]
+    dangers: tuple[Finding, ...]
+
+
+def parse(migration: SqlMigration) -> Script:
+    """Parses the text of a migration; never raises for what is in it."""
+    try:
+        found = split(migration.file.text)
+    except ScanError as error:
+        found = Split((), ())
+        danger = _danger(migration, "unterminated", f"{error.message}.", "Close it.", error.line, error.column)
+        dangers = [danger]
+    else:
+        dangers = [_meta_command(migration, text, line, column) for text, line, column in _meta(found)]
+    settled, faults = directives.read(_header(migration.file.text, found))
+    inner, isolation, refusals = _unwrap(migration, found.statements)
+    mode = _mode(inner, settled)
+    if mode is Mode.STATEMENTS:
+        dangers.append(_not_transactional(migration, inner))
+    return Script(
+        migration=migration,
+        directives=settled,
+        statements=inner,
+        mode=mode,
+        isolation=isolation,
+        faults=tuple(_fault(migration, fault) for fault in faults),
+        dangers=(*dangers, *refusals),
+    )
+
+
+def sql_checksum(file: SqlFile) -> str:
+    """SHA-256 over the delimited tokens and effective directives: equal for texts that differ in layout only.
+
+    Literals and COPY data count to the letter, comments and white space do not, keywords and unquoted names are
+    folded as PostgreSQL folds them. Empty for a text beyond ``SQL_CHECKSUM_LIMIT`` characters or one that cannot be
+    scanned; such a text agrees with nothing but itself.
+    """
+    if len(file.text) > SQL_CHECKSUM_LIMIT:
+        return ""
+    digest = hashlib.sha256()
+    try:
+        for token in significant(file.text):
+            word = token.value if token.kind.name == "WORD" else token.text
+            digest.update(f"{token.kind.name}\x1f{word}\x1e".encode())
+        settled, _ = directives.read(_header(file.text, split(file.text)))
+    except ScanError:
+        return ""
+    digest.update("\x1e".join(_effective(settled)).encode())
+    return digest.hexdigest()
+
+
+def _effective(settled: Directives) -> Iterator[str]:
+    """The directives that change what happens; reasons and permissions may be added to an applied file."""
+    for dependency in sorted((d.label, d.name) for d in settled.depends):
+        yield "depends=" + ".".join(dependency)
+    yield f"transaction={settled.transaction and settled.transaction.value}"
+    yield f"lock-timeout={settled.lock_timeout_ms}"
+    yield f"statement-timeout={settled.statement_timeout_ms}"
+    yield f"database={settled.database}"
+
+
+def _header(text: str, found: Split) -> str:
+    starts = [s.start for s in found.statements[:1]]
+    return text[: starts[0]] if starts else text
+
+
+def _meta(found: Split) -> Iterator[tuple[str, int, int]]:
+    return ((meta.text, meta.line, meta.column) for meta in found.meta)
+
+
+def _unwrap(migration: SqlMigration, found: tuple[Statement, ...]) -> tuple[tuple[Statement, ...], str, list[Finding]]:
+    """Leaves out a BEGIN ... COMMIT around the whole file: the runner's transaction takes its place."""
+    if len(found) < 2 or statements.control(found[0]) is not Control.BEGIN:
+        return found, "", []
+    first, last = found[0], found[-1]
+    if statements.control(last) is not Control.COMMIT or "chain" in {token.value for token in last.tokens()}:
+        return found, "", []
+    options = statements.begin_options(first)
+    if "READ ONLY" in options:
+        message = "The file declares its own transaction READ ONLY; it could not be recorded in it."
+        refusal = _danger(migration, "transaction-control", message, "Remove READ ONLY.", first.line, first.column)
+        return found[1:-1], "", [refusal]
+    return found[1:-1], options, []
+
+
+def _mode(inner: tuple[Statement, ...], settled: Directives) -> Mode:
+    if settled.transaction is not None:
+        return settled.transaction
+    refusing = any(statements.refuses_transaction(s) for s in inner)
+    return Mode.STATEMENTS if refusing else Mode.TRANSACTION
+
+
+def _not_transactional(migration: SqlMigration, inner: tuple[Statement, ...]) -> Finding:
+    refusing = [s for s in inner if statements.refuses_transaction(s)]
+    place = next(iter(refusing or inner), None)
+    what = " ".join(statements.verb(refusing[0])) if refusing else "transaction: off"
+    message = f"{what} runs outside a transaction, which this version does not support."
+    if refusing and any(not statements.refuses_transaction(s) and not statements.is_neutral(s) for s in inner):
+        message = f"{what} cannot run in a transaction, and the file mixes it with statements that can."
+    name, number = migration.file.location, migration.name.partition("_")[0]
+    remedy = (
+        f"Keep such statements in a file of their own, run it by hand (psql -f {name}), then record it: "
+        f"python manage.py sqlmigrate_apply --fake {migration.label} {number}"
+    )
+    line, column = (place.line, place.column) if place else (1, 1)
+    return _danger(migration, "non-transactional", message, remedy, line, column)
+
+
+def _meta_command(migration: SqlMigration, text: str, line: int, column: int) -> Finding:
+    command = text.split()[0]
+    message = f"{command} is a psql command; PostgreSQL itself does not know it."
+    remedy = f"Write out in SQL what {command} stands for: no file is included, no variable is filled in."
+    return _danger(migration, "psql-command", message, remedy, line, column)
+
+
+def _fault(migration: SqlMigration, fault: directives.DirectiveFault) -> Finding:
+    return _danger(migration, fault.rule, fault.message, fault.remedy, fault.line, 1)
+
+
+def _danger(migration: SqlMigration, rule: str, message: str, remedy: str, line: int, column: int) -> Finding:
+    return Finding(
+        rule, Severity.ERROR, message, remedy, migration.id, migration.file.location, line=line, column=column
+    )

@@ -1,0 +1,258 @@
+"""The plan: which pending migrations run now, in which order and how, or why none of them may."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlmigrations import graph, lint
+from sqlmigrations.exceptions import (
+    ConfigurationError,
+    IntegrityError,
+    PartialMigration,
+    SqlMigrationsError,
+    UnsafePlan,
+)
+from sqlmigrations.integrity import Comparison, compare
+from sqlmigrations.loader import Loaded
+from sqlmigrations.parser import Script, parse
+from sqlmigrations.scanner import ScanError, split
+from sqlmigrations.types import Applied, Finding, Severity, SqlMigration, State
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How far to go: a whole label, or up to and including one of its numbers. Empty means everything."""
+
+    label: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the caller and the settings allow.
+
+    Attributes:
+        database: The alias the plan is for.
+        databases: All aliases there are, for ``database:`` lines.
+        allow: Rules silenced for all files.
+        allow_late: Whether a number below an applied one may run without a ``late:`` line.
+        lock_timeout_ms: ``None`` means the server's deadlock_timeout plus one second.
+        statement_timeout_ms: ``None`` leaves what the role has.
+    """
+
+    database: str
+    databases: tuple[str, ...]
+    allow: frozenset[str] = frozenset()
+    allow_late: bool = False
+    lock_timeout_ms: int | None = None
+    statement_timeout_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One pending migration in its place."""
+
+    script: Script
+    late: bool
+    lock_timeout_ms: int | None
+    statement_timeout_ms: int | None
+    secrets: frozenset[str] = field(repr=False)
+
+    @property
+    def migration(self) -> SqlMigration:
+        """The migration this step applies."""
+        return self.script.migration
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        steps: In the order in which they run.
+        comparison: Files and ledger side by side.
+        disagreements: Errors of files, directives, dependencies and ledger.
+        dangers: Contents that certainly fail or break recording.
+        warnings: What is safe to run but deserves a look, notes included.
+    """
+
+    steps: tuple[Step, ...]
+    comparison: Comparison
+    disagreements: tuple[Finding, ...]
+    dangers: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+
+    def refusal(self) -> SqlMigrationsError | None:
+        """The error that stops the run before its first statement, or ``None`` when it may start."""
+        if any(finding.rule == "partial" for finding in self.disagreements):
+            return PartialMigration("A migration is half done; nothing has run.", findings=self.disagreements)
+        if self.disagreements:
+            return IntegrityError(
+                "The migration files are not in order; nothing has run.", findings=self.disagreements
+            )
+        if self.dangers:
+            return UnsafePlan("The plan is not safe to run; nothing has run.", findings=self.dangers)
+        return None
+
+
+def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Target) -> Plan:
+    """Makes the plan. Pure: reads neither disk nor database.
+
+    Raises:
+        ConfigurationError: The target or an allowed rule does not exist.
+    """
+    _check_rules(terms)
+    comparison = compare(loaded, ledger)
+    scripts, faults, elsewhere = _pending(comparison, terms)
+    comparison = replace(comparison, entries=tuple(entry for entry in comparison.entries if entry.id not in elsewhere))
+    edges, unknown = graph.resolve(scripts, {entry.id for entry in comparison.entries})
+    ordered, cycles = graph.order(scripts, edges)
+    chosen = _chosen(ordered, edges, target, loaded)
+    steps = tuple(_step(script, comparison, terms) for script in chosen)
+    notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
+    broken = [f for f in comparison.findings if f.severity is Severity.ERROR]
+    linted = [] if cycles or faults else _lint(steps, terms)
+    dangers = [danger for step in steps for danger in step.script.dangers]
+    return Plan(
+        steps=steps,
+        comparison=comparison,
+        disagreements=(*loaded.findings, *broken, *faults, *unknown, *cycles, *_late(steps, comparison, terms)),
+        dangers=(*dangers, *(f for f in linted if f.severity is Severity.ERROR)),
+        warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
+    )
+
+
+def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
+    """Every error the files have in themselves, whatever the ledger says."""
+    plan = build(loaded, (), terms, Target())
+    return (*plan.disagreements, *plan.dangers)
+
+
+def _check_rules(terms: Terms) -> None:
+    for rule in sorted(terms.allow - lint.RULES.keys()):
+        near = difflib.get_close_matches(rule, lint.RULES, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "The rules are listed in the README."
+        raise ConfigurationError(f"There is no rule {rule!r} to allow.", remedy=hint)
+
+
+def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[Finding], set[str]]:
+    """The pending migrations of this database, what is wrong in their directives, and the ids of other databases'."""
+    scripts: list[Script] = []
+    faults: list[Finding] = []
+    elsewhere: set[str] = set()
+    for entry in comparison.entries:
+        if entry.state not in (State.PENDING, State.LATE) or entry.migration is None:
+            continue
+        script = parse(entry.migration)
+        alias = script.directives.database or terms.database
+        faults += script.faults
+        if alias not in terms.databases:
+            faults.append(_unknown_alias(script, alias, terms))
+        elif alias != terms.database:
+            elsewhere.add(entry.id)
+        else:
+            scripts.append(script)
+    return scripts, faults, elsewhere
+
+
+def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:
+    message = f"database: {alias} is no database of this project."
+    remedy = f"Write one of: {', '.join(terms.databases)}."
+    migration = script.migration
+    return Finding("directive", Severity.ERROR, message, remedy, migration.id, migration.file.location)
+
+
+def _chosen(
+    ordered: Sequence[Script], edges: Mapping[str, tuple[str, ...]], target: Target, loaded: Loaded
+) -> list[Script]:
+    if not target.label:
+        return list(ordered)
+    labels = [source.label for source in loaded.sources]
+    if target.label not in labels:
+        message = f"There is no source with the label {target.label!r}."
+        raise ConfigurationError(message, remedy=f"The labels are: {', '.join(labels)}.")
+    limit = _limit(target, loaded)
+    wanted = [
+        script.migration.id
+        for script in ordered
+        if script.migration.label == target.label and (limit is None or script.migration.version <= limit)
+    ]
+    kept = graph.ancestors(wanted, edges)
+    return [script for script in ordered if script.migration.id in kept]
+
+
+def _limit(target: Target, loaded: Loaded) -> int | None:
+    if not target.version:
+        return None
+    if target.version == "zero":
+        message = "sqlmigrate_apply only goes forward; this version has no command that goes back."
+        raise ConfigurationError(message, remedy="Run the .down.sql files by hand, newest first.")
+    known = [m for m in loaded.migrations if m.label == target.label]
+    for migration in known:
+        if target.version == migration.name or (
+            target.version.isdecimal() and int(target.version) == migration.version
+        ):
+            return migration.version
+    names = ", ".join(m.name for m in known[-5:]) or "none"
+    message = f"{target.label} has no migration {target.version!r}."
+    raise ConfigurationError(message, remedy=f"Its newest are: {names}.")
+
+
+def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
+    own = script.directives
+    return Step(
+        script=script,
+        late=comparison.overtaken_by(script.migration) is not None,
+        lock_timeout_ms=terms.lock_timeout_ms if own.lock_timeout_ms is None else own.lock_timeout_ms,
+        statement_timeout_ms=(
+            terms.statement_timeout_ms if own.statement_timeout_ms is None else own.statement_timeout_ms
+        ),
+        secrets=_secrets(script),
+    )
+
+
+def _secrets(script: Script) -> frozenset[str]:
+    found = lint.secrets(script.statements)
+    down = script.migration.down
+    if down is None:
+        return found
+    try:
+        return found | lint.secrets(split(down.text).statements)
+    except ScanError:
+        # It is looked at when it is asked for; an up never fails for its down.
+        return found
+
+
+def _late(steps: Sequence[Step], comparison: Comparison, terms: Terms) -> list[Finding]:
+    findings = []
+    for step in steps:
+        migration = step.migration
+        newer = comparison.overtaken_by(migration)
+        if newer is None or terms.allow_late or step.script.directives.late:
+            continue
+        message = f"Late: {newer.name}, a higher number, is applied already."
+        remedy = (
+            f"Give it a number above {newer.name}; or, when it may run after it, add the line "
+            f"-- late: why   to the file, or run once with --allow-late."
+        )
+        findings.append(Finding("late", Severity.ERROR, message, remedy, migration.id, migration.file.location))
+    return findings
+
+
+def _lint(steps: Sequence[Step], terms: Terms) -> list[Finding]:
+    findings: list[Finding] = []
+    created = lint.Created()
+    for step in steps:
+        script = step.script
+        created |= lint.created(script.statements)
+        subject = lint.Subject(
+            migration=script.migration.id,
+            location=script.migration.file.location,
+            statements=script.statements,
+            allow=script.directives.allow,
+            mode=script.mode,
+        )
+        findings += lint.inspect(subject, created)
+    return [f for f in findings if f.severity is Severity.ERROR or f.rule not in terms.allow]

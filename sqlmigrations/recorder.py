@@ -1,0 +1,229 @@
+"""The only writer of the three tracking tables."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlmigrations import __version__
+from sqlmigrations.backends.base import Queries
+from sqlmigrations.backends.locking import HELD, HeldLock
+from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
+from sqlmigrations.ledger import Ledger, literal, quote
+from sqlmigrations.parser import sql_checksum
+from sqlmigrations.plan import Step
+from sqlmigrations.provenance import Provenance
+from sqlmigrations.text import CHECKSUM_ALGORITHM
+from sqlmigrations.types import SqlFile
+
+# Larger texts are not kept beside the ledger; characters.
+KEPT_TEXT_LIMIT = 1_000_000
+
+_INSERT = """
+INSERT INTO {ledger} (label, key, version, name, kind, mode, checksum, sql_checksum, checksum_algorithm, state,
+                      run_id, statements_total, late, tool_version, metadata)
+VALUES (%s, %s, %s, %s, 'versioned', %s, %s, %s, %s, 'running', %s::uuid, %s, %s, %s, %s::jsonb)
+"""
+
+# What follows the fence: from here on the locks of the file itself are waited for, so its own timeouts hold.
+_ARM = """
+SELECT pg_catalog.set_config('lock_timeout', %s, true),
+       CASE WHEN %s::text IS NOT NULL THEN pg_catalog.set_config('statement_timeout', %s, true) END,
+       pg_catalog.pg_current_xact_id()::text, {held}
+"""
+
+# The file may have changed role and search_path: both are put back before anything of ours is looked up.
+_SETTLE = """
+SET LOCAL SESSION AUTHORIZATION DEFAULT;
+SELECT pg_catalog.set_config('role', %s, true);
+SET CONSTRAINTS ALL IMMEDIATE;
+SET LOCAL search_path = pg_catalog;
+"""
+
+# Everything hangs on the UPDATE, which finds its row only in the transaction that inserted it.
+_COMPLETE = """
+WITH done AS (
+    UPDATE {ledger}
+       SET state = 'applied', execution_ms = %s, statements_done = %s, metadata = metadata || %s::jsonb,
+           applied_at = pg_catalog.clock_timestamp()
+     WHERE label = %s AND key = %s AND state = 'running' AND pg_catalog.pg_current_xact_id()::text = %s
+ RETURNING label, key, name, run_id
+), kept AS (
+    INSERT INTO {texts} (checksum, body)
+    SELECT t.checksum, t.body
+      FROM done, unnest(%s::text[], %s::text[]) AS t (checksum, body)
+        ON CONFLICT (checksum) DO NOTHING
+), told AS (
+    INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
+    SELECT run_id, %s, label, key, name, %s, %s, %s, %s, %s::jsonb FROM done
+)
+SELECT count(*) FROM done
+"""
+
+_EVENT = """
+INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
+VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)
+"""
+
+
+class AlreadyRecorded(Exception):
+    """Another run recorded the migration while this one was about to."""
+
+
+class NotRecorded(Exception):
+    """The file ended the transaction it was run in: what it did is not what would be recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A migration begun: the transaction in which its row was inserted."""
+
+    step: Step
+    xid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """What all records of one run have in common."""
+
+    id: uuid.UUID
+    by: Provenance
+    keep_sql: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What is recorded of a migration when it is complete; ``execution_ms`` is ``None`` when nothing was run."""
+
+    event: str
+    execution_ms: float | None
+    statements: int
+    attempts: int = 1
+
+
+class Recorder:
+    """The tracking tables of one schema, written to for one run.
+
+    Nothing is kept here but names: every method is told the connection to speak on.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._schema = ledger.schema
+        self._names = ledger.names
+
+    def create_schema(self) -> str:
+        """SQL that makes the schema where it is missing and lets the file of the tracking tables work in it."""
+        name = quote(self._schema)
+        # IF NOT EXISTS alone would ask for the right to create one that is there.
+        exists = f"SELECT FROM pg_catalog.pg_namespace WHERE nspname = {literal(self._schema)}"
+        create = f"BEGIN IF NOT EXISTS ({exists}) THEN CREATE SCHEMA {name}; END IF; END"
+        return f"DO {literal(create)}; SET LOCAL search_path TO {name};"
+
+    def claim(
+        self, queries: Queries, step: Step, run: RunMark, lock: HeldLock, lock_timeout_ms: int, prologue: str
+    ) -> Claim:
+        """Inserts the row of a file before its statements: a second runner blocks on it.
+
+        Args:
+            queries: The work connection.
+            step: What is begun.
+            run: The run it is begun in.
+            lock: Has to be held still.
+            lock_timeout_ms: For the file's own statements.
+            prologue: SQL that opens the transaction and travels in front; empty when it is open.
+
+        Raises:
+            AlreadyRecorded: Another run was faster.
+            LockNotObtained: Another run holds the row for longer than it is waited for.
+            LockLost: The lock connection no longer has the lock.
+            StatementFailed: Anything else the server refuses.
+        """
+        statement_timeout = None if step.statement_timeout_ms is None else str(step.statement_timeout_ms)
+        arm = _ARM.format(held=HELD)
+        params = [*_row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, *lock.params]
+        try:
+            answer = queries.query(prologue + _INSERT.format(**self._names) + ";" + arm, params)
+        except StatementFailed as failed:
+            raise _claim_error(failed, step) from None
+        _, _, xid, held = answer[0]
+        if not held:
+            raise LockLost(
+                "The connection that held the migration lock is gone; the run stopped before its next statement.",
+                remedy="What was applied is recorded. Start again: python manage.py sqlmigrate_apply",
+            )
+        return Claim(step, xid)
+
+    def complete(self, queries: Queries, claim: Claim, run: RunMark, role: str, ran: Ran) -> None:
+        """Runs deferred checks and completes the row, in the transaction that inserted it; does not commit.
+
+        Raises:
+            NotRecorded: This is no longer that transaction.
+            StatementFailed: A deferred constraint does not hold.
+        """
+        migration, by = claim.step.migration, run.by
+        kept = _kept(claim.step) if run.keep_sql else []
+        metadata: dict[str, object] = {"faked": True} if ran.event == "faked" else {}
+        if migration.down in kept and migration.down is not None:
+            metadata["down_checksum"] = migration.down.checksum
+        detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
+        params: list[object] = [role, ran.execution_ms, ran.statements, json.dumps(metadata)]
+        params += [migration.label, migration.key, claim.xid]
+        params += [[file.checksum for file in kept], [file.text for file in kept]]
+        params += [ran.event, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
+        if queries.query(_SETTLE + _COMPLETE.format(**self._names), params)[0][0] != 1:
+            raise NotRecorded
+
+    def withdraw(self, queries: Queries, claim: Claim) -> None:
+        """Takes back a row that a COMMIT hidden in its file made permanent."""
+        sql = "DELETE FROM {ledger} WHERE label = %s AND key = %s AND state = 'running'".format(**self._names)
+        queries.query(sql, [claim.step.migration.label, claim.step.migration.key])
+
+    def is_recorded(self, queries: Queries, claim: Claim, run: RunMark) -> bool:
+        """Whether the row of this very run is there and complete."""
+        sql = "SELECT FROM {ledger} WHERE label = %s AND key = %s AND run_id = %s::uuid AND state = 'applied'"
+        migration = claim.step.migration
+        return bool(queries.query(sql.format(**self._names), [migration.label, migration.key, str(run.id)]))
+
+    def tell(
+        self, queries: Queries, event: str, run: RunMark, detail: Mapping[str, object], step: Step | None = None
+    ) -> None:
+        """Adds an event that belongs to no completed migration."""
+        what = (step.migration.label, step.migration.key, step.migration.name) if step else (None, None, None)
+        by = run.by
+        params = [str(run.id), event, *what, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
+        queries.query(_EVENT.format(**self._names), params)
+
+
+def begin(step: Step) -> str:
+    """The SQL that opens the transaction of a file, with the options of a BEGIN it was wrapped in."""
+    isolation = step.script.isolation or "ISOLATION LEVEL READ COMMITTED"
+    return f"BEGIN {isolation};" if "READ WRITE" in isolation else f"BEGIN {isolation}, READ WRITE;"
+
+
+def _row(step: Step, run: RunMark) -> list[object]:
+    migration, script = step.migration, step.script
+    metadata = {} if script.statements else {"empty": True}
+    row = [migration.label, migration.key, migration.version, migration.name, script.mode.value]
+    row += [migration.file.checksum, sql_checksum(migration.file), CHECKSUM_ALGORITHM]
+    return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(metadata)]
+
+
+def _kept(step: Step) -> list[SqlFile]:
+    """What of a migration is kept as text: nothing with a password literal in it, nothing huge."""
+    if step.secrets:
+        return []
+    files = [file for file in (step.migration.file, step.migration.down) if file is not None]
+    return [file for file in files if len(file.text) <= KEPT_TEXT_LIMIT]
+
+
+def _claim_error(failed: StatementFailed, step: Step) -> Exception:
+    if failed.server.sqlstate == "23505":
+        return AlreadyRecorded()
+    if failed.server.sqlstate == "55P03":
+        return LockNotObtained(
+            f"Another run is applying {step.migration.id} at this moment. This run changed nothing in it.",
+            remedy="Wait for that run and start again: python manage.py sqlmigrate_apply",
+        )
+    return failed

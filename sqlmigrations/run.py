@@ -1,0 +1,223 @@
+"""One run under the lock: performs the steps of its plan, tells listeners, remembers what was done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+
+from sqlmigrations import signals as told
+from sqlmigrations import transaction
+from sqlmigrations.backends import postgresql
+from sqlmigrations.backends.locking import HeldLock
+from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.exceptions import (
+    DatabaseUnavailable,
+    IntegrityError,
+    MigrationFailed,
+    SqlMigrationsError,
+    StatementFailed,
+    UnsafePlan,
+)
+from sqlmigrations.ledger import Ledger
+from sqlmigrations.masking import mask
+from sqlmigrations.plan import Plan, Step
+from sqlmigrations.recorder import AlreadyRecorded, Recorder, RunMark
+from sqlmigrations.statements import touches_session
+from sqlmigrations.transaction import ConnectionLost, Workplace
+from sqlmigrations.types import TRACKING_LABEL, Outcome, Result
+
+_ATTEMPTS = 2
+
+
+class RunMode(Enum):
+    """What is done with the steps of a plan."""
+
+    APPLY = "apply"
+    FAKE = "fake"
+
+
+class Bench:
+    """The work connection of a run: made anew after a file that left traces in it, or when it is lost."""
+
+    def __init__(self, database: str, fence_wait_ms: int) -> None:
+        self._database = database
+        self._fence_wait_ms = fence_wait_ms
+        self.session = self._open(0)
+
+    def renew(self, wait_s: float = 0) -> Session:
+        """Closes the connection and opens another.
+
+        Raises:
+            DatabaseUnavailable: The server did not let us in within ``wait_s`` seconds.
+        """
+        self.close()
+        self.session = self._open(wait_s)
+        return self.session
+
+    def close(self) -> None:
+        """Closes; the server rolls back what is open."""
+        self.session.connection.close()
+
+    def _open(self, wait_s: float) -> Session:
+        return postgresql.open_work_session(self._database, self._fence_wait_ms, wait_s)
+
+
+class Run:
+    """The steps of a plan, to be performed in their order.
+
+    Attributes:
+        plan: Made under the lock.
+        outcomes: What was done so far.
+    """
+
+    def __init__(self, plan: Plan, mark: RunMark, ledger: Ledger, bench: Bench, lock: HeldLock, mode: RunMode) -> None:
+        self.plan = plan
+        self.mark = mark
+        self.outcomes: list[Outcome] = []
+        self._ledger = ledger
+        self._recorder = Recorder(ledger)
+        self._bench = bench
+        self._lock = lock
+        self._mode = mode
+        self._history_open = False
+
+    def perform(self, step: Step) -> Outcome:
+        """Performs one step: applied and recorded, or as if it had never begun.
+
+        Raises:
+            MigrationFailed: Rolled back.
+            UnsafePlan: A listener of ``migration_started`` vetoed it; it was not begun.
+            LockLost: The lock connection is gone; it was not begun.
+            OutcomeUnknown: The server went away during COMMIT and did not come back.
+            DatabaseUnavailable: The server went away before COMMIT and did not come back.
+        """
+        self._ask(step)
+        try:
+            self._open_history(step)
+            outcome = self._perform(step)
+        except SqlMigrationsError as error:
+            self._record_failure(step, error)
+            self._tell_finished(step, None, error)
+            raise
+        self.outcomes.append(outcome)
+        self._tell_finished(step, outcome, None)
+        return outcome
+
+    @contextmanager
+    def announced(self, database: str) -> Iterator[None]:
+        """Tells listeners and the events table of the beginning and the end of the run."""
+        self.database = database
+        started = time.perf_counter()
+        told.run_started.send_robust(sender=Run, run_id=self.mark.id, database=database)
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._close_history(error)
+            told.run_finished.send_robust(
+                sender=Run, run_id=self.mark.id, database=database, outcomes=tuple(self.outcomes), error=error,
+                duration_ms=(time.perf_counter() - started) * 1000,
+            )  # fmt: skip
+
+    def _ask(self, step: Step) -> None:
+        try:
+            told.migration_started.send(sender=Run, run_id=self.mark.id, database=self.database, step=step)
+        except Exception as veto:
+            raise UnsafePlan(
+                f"{step.migration.id} was not begun: a listener of migration_started refused it ({veto}).",
+                remedy="Satisfy or disconnect the listener, then run  python manage.py sqlmigrate_apply",
+            ) from veto
+
+    def _perform(self, step: Step) -> Outcome:
+        started = time.perf_counter()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                result, note = self._attempt(step, attempt)
+            except ConnectionLost as lost:
+                self._reconnect(step)
+                if attempt == _ATTEMPTS:
+                    raise lost.failure from None
+            except AlreadyRecorded:
+                result, note = self._look_again(step), "applied by another run meanwhile"
+                break
+            else:
+                break
+        notices = tuple(mask(n, step.secrets) for n in self._bench.session.connection.drain_notices())
+        if any(touches_session(statement) for statement in step.script.statements):
+            self._bench.renew()
+        duration_ms = (time.perf_counter() - started) * 1000
+        ran = len(step.script.statements) if result is Result.APPLIED else 0
+        return Outcome(step.migration.id, result, duration_ms, ran, attempt, notices, note)
+
+    def _attempt(self, step: Step, attempt: int) -> tuple[Result, str]:
+        place = Workplace(self._bench.session, self._lock, self._recorder, self.mark, self._bench.renew)
+        if _founds(step):
+            transaction.found(place, step)
+        elif self._mode is RunMode.FAKE:
+            transaction.fake(place, step)
+            return Result.FAKED, "recorded without running"
+        else:
+            transaction.apply(place, step, attempt)
+        return (Result.APPLIED, "") if step.script.statements else (Result.EMPTY, "no statement in it")
+
+    def _reconnect(self, step: Step) -> None:
+        try:
+            self._bench.renew()
+        except DatabaseUnavailable as error:
+            raise DatabaseUnavailable(
+                f"The connection was lost while {step.migration.id} was applied, and the server does not answer. "
+                f"Nothing of this file was kept. {error.message}",
+                remedy="When the server is back: python manage.py sqlmigrate_apply --wait-for-db 60",
+            ) from None
+
+    def _look_again(self, step: Step) -> Result:
+        """Whether the row that was in the way is the migration we meant to apply."""
+        migration = step.migration
+        rows = self._ledger.read(self._bench.session.connection)
+        row = next((r for r in rows if (r.label, r.key) == (migration.label, migration.key)), None)
+        if row is None or row.checksum != migration.file.checksum or row.state != "applied":
+            raise IntegrityError(
+                f"Another run recorded {migration.label} {migration.key} meanwhile, with other content.",
+                remedy="Look at the two checkouts: python manage.py sqlmigrate_status",
+            )
+        return Result.SKIPPED
+
+    def _open_history(self, step: Step) -> None:
+        """The first step of a run brings the event of its beginning with it; a run without steps leaves no trace."""
+        if not self._history_open and not _founds(step):
+            detail = {"steps": len(self.plan.steps), "mode": self._mode.value}
+            self._recorder.tell(self._bench.session.connection, "run_started", self.mark, detail)
+            self._history_open = True
+
+    def _close_history(self, error: BaseException | None) -> None:
+        if self._history_open:
+            detail = {"done": len(self.outcomes), "error": type(error).__name__ if error else None}
+            with suppress(StatementFailed):
+                self._recorder.tell(self._bench.session.connection, "run_finished", self.mark, detail)
+
+    def _record_failure(self, step: Step, error: SqlMigrationsError) -> None:
+        """Best effort: the failure itself is what has to reach the caller."""
+        if not self._history_open:
+            return
+        detail: dict[str, object] = {"message": error.message, "exit_code": int(error.exit_code)}
+        if isinstance(error, MigrationFailed):
+            detail |= {"file": error.finding.location, "line": error.finding.line}
+            if error.server:
+                detail |= {"sqlstate": error.server.sqlstate, "error": error.server.message}
+        with suppress(StatementFailed):
+            self._recorder.tell(self._bench.session.connection, "failed", self.mark, detail, step)
+
+    def _tell_finished(self, step: Step, outcome: Outcome | None, error: SqlMigrationsError | None) -> None:
+        told.migration_finished.send_robust(
+            sender=Run, run_id=self.mark.id, database=self.database, step=step, outcome=outcome, error=error
+        )
+
+
+def _founds(step: Step) -> bool:
+    """Whether the step makes the tracking tables themselves."""
+    return step.migration.label == TRACKING_LABEL and step.migration.version == 0

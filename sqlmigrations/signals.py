@@ -1,0 +1,20 @@
+"""The doors for listeners: what a run tells while it goes on.
+
+* ``lock_waiting``: ``database``, ``holder`` - somebody else has the lock, told once per wait.
+* ``run_started``: ``run_id``, ``database``.
+* ``migration_started``: ``run_id``, ``database``, ``step``; a listener that raises vetoes the migration.
+* ``migration_finished``: ``run_id``, ``database``, ``step``, ``outcome``, ``error``; one of the last two is ``None``.
+* ``run_finished``: ``run_id``, ``database``, ``outcomes``, ``error``, ``duration_ms``.
+
+All but ``migration_started`` are sent robustly: a listener that raises is logged by Django and cannot stop a run.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+lock_waiting = Signal()
+run_started = Signal()
+migration_started = Signal()
+migration_finished = Signal()
+run_finished = Signal()

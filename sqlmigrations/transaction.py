@@ -1,0 +1,233 @@
+"""One file in one transaction: row first, statements singly, row completed, COMMIT, and the truth about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sqlmigrations import statements
+from sqlmigrations.backends import postgresql
+from sqlmigrations.backends.base import Connection
+from sqlmigrations.backends.locking import HeldLock
+from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.exceptions import (
+    DatabaseUnavailable,
+    MigrationFailed,
+    OutcomeUnknown,
+    StatementFailed,
+)
+from sqlmigrations.failure import report
+from sqlmigrations.plan import Step
+from sqlmigrations.recorder import Claim, NotRecorded, Ran, Recorder, RunMark, begin
+from sqlmigrations.scanner import Statement
+from sqlmigrations.types import Finding, Severity
+
+# The server's autovacuum gives way after deadlock_timeout: a shorter wait never sees it go.
+_BEYOND_DEADLOCK_TIMEOUT_MS = 1_000
+_TIMEOUTS = ("lock_timeout", "statement_timeout")
+_POLL_S = 0.2
+_RESOLVE_S = 60
+
+
+class ConnectionLost(Exception):
+    """The work connection went away before COMMIT: the server rolls the file back, it may be tried once more."""
+
+    def __init__(self, failure: MigrationFailed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a file needs to be run: a session, the lock, the records."""
+
+    session: Session
+    lock: HeldLock
+    recorder: Recorder
+    run: RunMark
+    reopen: Callable[[float], Session]
+
+    @property
+    def connection(self) -> Connection:
+        """The work connection."""
+        return self.session.connection
+
+
+def apply(place: Workplace, step: Step, attempt: int) -> float:
+    """Applies a file.
+
+    Returns:
+        Milliseconds from BEGIN to before COMMIT.
+
+    Raises:
+        MigrationFailed: Rolled back.
+        ConnectionLost: Rolled back by the server, before COMMIT.
+        OutcomeUnknown: The connection went away during COMMIT and the server stays away.
+        AlreadyRecorded, LockNotObtained, LockLost: From the fence; nothing was changed.
+    """
+    started = time.perf_counter()
+    claim = _claim(place, step, begin(step))
+    _run_statements(place, step)
+    return _finish(place, claim, started, attempt)
+
+
+def found(place: Workplace, step: Step) -> float:
+    """Applies the file that makes the tracking tables: its own row can only come last.
+
+    Returns:
+        Milliseconds from BEGIN to before COMMIT.
+
+    Raises:
+        MigrationFailed: Rolled back.
+    """
+    started = time.perf_counter()
+    with _reporting(place, step):
+        place.connection.query(begin(step) + place.recorder.create_schema())
+    _run_statements(place, step)
+    claim = _claim(place, step, "")
+    return _finish(place, claim, started, 1)
+
+
+def fake(place: Workplace, step: Step) -> None:
+    """Records a file without running it."""
+    claim = _claim(place, step, begin(step))
+    _complete(place, claim, Ran("faked", None, 0))
+    _commit(place, claim)
+
+
+def lock_timeout_ms(session: Session, step: Step) -> int:
+    """How long a statement of this file may wait for a lock, milliseconds."""
+    if step.lock_timeout_ms is not None:
+        return step.lock_timeout_ms
+    return session.deadlock_timeout_ms + _BEYOND_DEADLOCK_TIMEOUT_MS
+
+
+def _claim(place: Workplace, step: Step, prologue: str) -> Claim:
+    timeout = lock_timeout_ms(place.session, step)
+    with _reporting(place, step):
+        return place.recorder.claim(place.connection, step, place.run, place.lock, timeout, prologue)
+
+
+def _run_statements(place: Workplace, step: Step) -> None:
+    connection = place.connection
+    for statement in step.script.statements:
+        with _reporting(place, step, statement):
+            if statement.data is None:
+                connection.run(statement.text)
+            else:
+                connection.copy(statement.text, statement.copy_data or "")
+        name = statements.sets(statement)
+        if name in _TIMEOUTS or name == "all":
+            _put_timeouts_back(place, step)
+
+
+def _put_timeouts_back(place: Workplace, step: Step) -> None:
+    """A dump's ``SET lock_timeout = 0`` must not switch protection off: the directive is the way to say it."""
+    timeouts = {"lock_timeout": lock_timeout_ms(place.session, step)}
+    if step.statement_timeout_ms is not None:
+        timeouts["statement_timeout"] = step.statement_timeout_ms
+    sql = "".join("SELECT pg_catalog.set_config(%s, %s, true);" for _ in timeouts)
+    params = [part for name, value in timeouts.items() for part in (name, str(value))]
+    with _reporting(place, step):
+        place.connection.query(sql, params)
+
+
+def _finish(place: Workplace, claim: Claim, started: float, attempt: int) -> float:
+    execution_ms = round((time.perf_counter() - started) * 1000, 3)
+    _complete(place, claim, Ran("applied", execution_ms, len(claim.step.script.statements), attempt))
+    _commit(place, claim)
+    return execution_ms
+
+
+def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
+    try:
+        with _reporting(place, claim.step):
+            place.recorder.complete(place.connection, claim, place.run, place.session.role, ran)
+    except NotRecorded:
+        place.recorder.withdraw(place.connection, claim)
+        raise _escaped(claim.step) from None
+
+
+def _commit(place: Workplace, claim: Claim) -> None:
+    try:
+        place.connection.query("COMMIT")
+    except StatementFailed as failed:
+        if not failed.server.lost:
+            _give_up(place, claim.step, None, failed)
+        _resolve(place, claim, failed)
+
+
+def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
+    """Finds out whether a COMMIT whose answer never came took effect.
+
+    A commit waiting for a synchronous standby is invisible and still in progress: it is waited for.
+    """
+    deadline = time.monotonic() + _RESOLVE_S
+    try:
+        connection = place.reopen(_RESOLVE_S).connection
+        while postgresql.transaction_status(connection, claim.xid) == "in progress":
+            if time.monotonic() > deadline:
+                raise _unknown(claim.step)
+            time.sleep(_POLL_S)
+        recorded = place.recorder.is_recorded(connection, claim, place.run)
+    except (StatementFailed, DatabaseUnavailable):
+        raise _unknown(claim.step) from None
+    if not recorded:
+        raise ConnectionLost(report(claim.step, None, failed.server))
+
+
+@contextmanager
+def _reporting(place: Workplace, step: Step, statement: Statement | None = None) -> Iterator[None]:
+    try:
+        yield
+    except StatementFailed as failed:
+        _give_up(place, step, statement, failed)
+    except Exception:
+        _rollback(place)
+        raise
+
+
+def _give_up(place: Workplace, step: Step, statement: Statement | None, failed: StatementFailed) -> NoReturn:
+    failure = report(step, statement, failed.server)
+    if failed.server.lost:
+        raise ConnectionLost(failure) from None
+    _rollback(place)
+    raise failure from None
+
+
+def _rollback(place: Workplace) -> None:
+    try:
+        place.connection.query("ROLLBACK")
+    except StatementFailed:
+        # The connection is gone, and with it the transaction.
+        place.connection.close()
+
+
+def _unknown(step: Step) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"The connection broke while {step.migration.id} was being committed, and the server did not answer again: "
+        "it is applied wholly or not at all.",
+        remedy="When the server is back, look:  python manage.py sqlmigrate_status",
+    )
+
+
+def _escaped(step: Step) -> MigrationFailed:
+    migration = step.migration
+    finding = Finding(
+        "transaction-control",
+        Severity.ERROR,
+        "The transaction ended inside the file.",
+        "",
+        migration.id,
+        migration.file.location,
+    )
+    return MigrationFailed(
+        f"{migration.id} ended the transaction it was run in, by a COMMIT or ROLLBACK in it; it was not recorded. "
+        "What stood before a ROLLBACK was undone; what stood before a COMMIT, or after either, took effect.",
+        finding=finding,
+        remedy="Remove the COMMIT or ROLLBACK from the file, undo what took effect, and run  "
+        "python manage.py sqlmigrate_apply",
+    )
