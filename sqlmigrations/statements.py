@@ -33,6 +33,7 @@ _QUIET = frozenset((
 # fmt: on
 _SESSION_NAMES = re.compile(r"(?i)set_config|pg_(?:try_)?advisory_|dblink|pg_temp")
 _OFF = frozenset(("false", "off", "0", "'false'", "'off'", "'0'"))
+_WITHIN_A_MODE = {("level", "read"), ("repeatable", "read"), ("not", "deferrable")}
 _SET_FORMS: dict[tuple[str, ...], str] = {
     ("time", "zone"): "time zone",
     ("session", "authorization"): "session authorization",
@@ -78,8 +79,7 @@ def begin_options(statement: Statement) -> str:
     for word in values(statement)[1:]:
         if word in ("work", "transaction", ","):
             continue
-        goes_on = (previous, word) in (("level", "read"), ("not", "deferrable"))
-        if word in ("isolation", "read", "not", "deferrable") and not goes_on:
+        if word in ("isolation", "read", "not", "deferrable") and (previous, word) not in _WITHIN_A_MODE:
             modes.append(word)
         elif modes:
             modes[-1] += f" {word}"
@@ -112,8 +112,9 @@ def touches_session(statement: Statement) -> bool:
         return True
     if not _SESSION_NAMES.search(statement.source, statement.start, statement.end):
         return False
-    names = (token.text for token in leading_tokens(statement) if token.kind in (TokenKind.WORD, TokenKind.IDENTIFIER))
-    return any(_SESSION_NAMES.search(name) for name in names)
+    names = (TokenKind.WORD, TokenKind.IDENTIFIER)
+    every = leading_tokens(statement)
+    return any(token.kind in names and _SESSION_NAMES.search(token.text) for token in every)
 
 
 def sets(statement: Statement) -> str | None:
@@ -126,7 +127,8 @@ def sets(statement: Statement) -> str | None:
     if words[:1] not in (["set"], ["reset"]):
         return None
     rest = words[1:]
-    if rest[:1] in (["local"], ["session"]) and tuple(rest[:2]) not in _SET_FORMS and rest[1:2] not in (["="], ["to"]):
+    scoped = rest[:1] in (["local"], ["session"]) and tuple(rest[:2]) not in _SET_FORMS
+    if scoped and rest[1:2] not in (["="], ["to"]):
         rest = rest[1:]
     if rest[:1] in ([], ["constraints"], ["transaction"]):
         return None

@@ -1,0 +1,17 @@
+CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql
+BEGIN ATOMIC
+  SELECT 1;
+  SELECT CASE WHEN a > 1 THEN CASE a WHEN 2 THEN 3 END ELSE 4 END;
+  SELECT 'end; end' AS end, x.end FROM x;
+END;
+SELECT 1;
+CREATE OR REPLACE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC INSERT INTO t VALUES (1); DELETE FROM t; END;
+CALL p($$a;b$$);
+CREATE FUNCTION "begin atomic"() RETURNS int RETURN 1;
+create function empty() returns void begin atomic end;
+CREATE FUNCTION g() RETURNS int BEGIN ATOMIC ;; SELECT 1 END; SELECT (SELECT 2 END); END;
+CREATE /* ; */ FUNCTION h() RETURNS int -- ; begin atomic
+BEGIN /* ; */ ATOMIC
+  /* end; */ RETURN 1; -- END;
+END;
+SELECT 2;

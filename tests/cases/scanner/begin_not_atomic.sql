@@ -1,0 +1,14 @@
+CREATE FUNCTION atomic() RETURNS int LANGUAGE sql AS $$ begin atomic; select 1 $$;
+SELECT atomic();
+CREATE FUNCTION f("begin" int, atomic int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+CREATE TABLE t (begin int, atomic int, "end" int);
+SELECT begin atomic FROM t;
+SELECT 1;
+BEGIN;
+SELECT 2 AS begin;
+END;
+CREATE VIEW v AS SELECT begin atomic FROM t;
+CREATE FUNCTION g(begin atomic) RETURNS int LANGUAGE sql RETURN 1;
+SELECT CASE WHEN true THEN 1 END;
+CREATE FUNCTION h() RETURNS int BEGIN ATOMIC SELECT begin atomic FROM t; SELECT CASE WHEN a THEN atomic END FROM t; END;
+SELECT 3;

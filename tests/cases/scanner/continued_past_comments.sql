@@ -1,0 +1,4 @@
+SELECT E'first' -- a comment; between
+  -- another; one
+
+  'it\'s; continued';

@@ -1,0 +1,6 @@
+COPY t FROM '/tmp/stdin';
+COPY (SELECT 1 FROM stdin) TO STDOUT;
+COPY t TO STDOUT;
+COPY t FROM PROGRAM 'stdin;' WHERE a IS DISTINCT FROM stdin;
+CREATE TABLE copy (a int);
+SELECT 1;

@@ -1,0 +1,3 @@
+ALTER TYPE mood ADD VALUE IF NOT EXISTS 'so; so' AFTER 'ok';
+LOCK TABLE t IN SHARE MODE;
+SET LOCAL lock_timeout = '3s';

@@ -1,0 +1,10 @@
+SELECT a--b;
+ FROM t;
+SELECT a/*x;*/b, a*/*x;*/b, 1 +-- ;
+ 2;
+SELECT @-@ p, a @@@ b, a - -1, a *-1, a <-> b, a #>> '{b;c}', 2^-1, |/ 4, a =- b FROM t;
+SELECT a/-- ;
+ b;
+SELECT a::int, f(x := 1, y => 2), x[1:2], t.* FROM t;
+SELECT a OPERATOR(pg_catalog.-) b, a @-b, a ->> 'x', 4 / 2 % 3;
+CREATE OPERATOR @-/ (LEFTARG = int, PROCEDURE = f);
