@@ -61,7 +61,6 @@ TEMPLATES = [
     }
 ]
 ROOT_URLCONF = "project.urls"
-WSGI_APPLICATION = "project.wsgi.application"
 STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True

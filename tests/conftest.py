@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 
 from project.embedded.server import Server
+from tests.embedded import Folder, lend
 from tests.servers import Database, lend_database, socket_url
 from tests.site import Site
 
@@ -49,3 +50,9 @@ def site(tmp_path: Path, fresh_database: Database) -> Site:
     made = Site(tmp_path, fresh_database)
     made.migrations.mkdir()
     return made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    """A folder for an embedded server of the test's own."""
+    yield from lend(tmp_path / ".postgres")

@@ -57,9 +57,8 @@ class Cluster:
         self._binaries = binaries
 
     def _account(self, *more: Path) -> Account:
-        catalog = self._binaries.parent / "share" / "postgresql" / "postgres.bki"
-        needed = [self.folder, self._binaries / "postgres", self._binaries / "initdb", catalog, *more]
-        return choose(self.data, [path.resolve() for path in needed if path.exists()])
+        programs = [self._binaries / "postgres", self._binaries / "initdb", self._binaries.parent / "share"]
+        return choose(self.data, [path.resolve() for path in (self.folder, *programs, *more)])
 
     def create(self) -> None:
         """Make the cluster unless it exists; a half-made one from a killed run never takes its name."""
