@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.guidance import advice
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
-from sqlmigrations.scanner import Statement, position
+from sqlmigrations.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Finding, ServerError, Severity
 
 _LONGEST_LINE = 200
+_QUOTED = re.compile(r'"([^"]+)"')
 # Class 23: integrity constraint violation.
 _CONSTRAINTS = "23"
 
@@ -50,9 +52,19 @@ def masked(server: ServerError, secrets: frozenset[str]) -> ServerError:
 def _place(statement: Statement | None, server: ServerError) -> tuple[int | None, int | None]:
     if statement is None:
         return None, None
-    if server.position is None:
-        return statement.line, statement.column
-    return position(statement.source, statement.start + server.position - 1)
+    if server.position is not None:
+        return position(statement.source, statement.start + server.position - 1)
+    return position(statement.source, _mentioned(statement, server.message))
+
+
+def _mentioned(statement: Statement, message: str) -> int:
+    """Where the statement names what the message is about: most errors of DDL come without a position."""
+    names = _QUOTED.findall(message)
+    for name in names[:1]:
+        for token in statement.tokens():
+            if token.value == name and token.kind in (TokenKind.WORD, TokenKind.IDENTIFIER):
+                return token.start
+    return statement.start
 
 
 def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:

@@ -79,7 +79,9 @@ def ancestors(wanted: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[
 
 
 def _unknown(script: Script, dependency: Dependency, target: str, known: Collection[str]) -> Finding:
-    near = difflib.get_close_matches(target, known, n=1, cutoff=0.6)
+    # A name cut short or with another slug is meant more often than one that merely looks alike.
+    alike = [name for name in sorted(known) if name.startswith(target.partition("_")[0] + "_")]
+    near = alike or difflib.get_close_matches(target, known, n=1, cutoff=0.6)
     remedy = f"Did you mean {near[0]}?" if near else "Write label.NNN_slug of a migration that exists."
     message = f"Depends on {target}, which does not exist."
     return _finding(script, "unknown-dependency", message, remedy, dependency.line)

@@ -21,8 +21,8 @@ _ADVICE = MappingProxyType(
         "42883": "No function or operator takes these arguments. Check the types, or whether its extension is "
         "installed (CREATE EXTENSION IF NOT EXISTS ...).",
         "3F000": "The schema does not exist here. Create it in an earlier file.",
-        "42P07": "The relation exists already. Guard it with IF NOT EXISTS or choose another name. (If the whole "
-        f"file was run by hand, record it instead:  {APPLY} --fake LABEL NUMBER )",
+        "42P07": "The relation exists already. Guard it with IF NOT EXISTS or choose another name. (If the "
+        f"whole file was run by hand, record it instead:  {APPLY} --fake LABEL NUMBER )",
         "42701": "The column exists already. Write ADD COLUMN IF NOT EXISTS, or remove the line.",
         "42710": "The object exists already. Guard it by a check in a DO block, or choose another name.",
         "42P06": "The schema exists already. Write CREATE SCHEMA IF NOT EXISTS.",

@@ -126,7 +126,7 @@ def _mode(inner: tuple[Statement, ...], settled: Directives) -> Mode:
 def _not_transactional(migration: SqlMigration, inner: tuple[Statement, ...]) -> Finding:
     refusing = [s for s in inner if statements.refuses_transaction(s)]
     place = next(iter(refusing or inner), None)
-    what = " ".join(statements.verb(refusing[0])) if refusing else "transaction: off"
+    what = _spoken(refusing[0]) if refusing else "transaction: off"
     message = f"{what} runs outside a transaction, which this version does not support."
     if refusing and any(not statements.refuses_transaction(s) and not statements.is_neutral(s) for s in inner):
         message = f"{what} cannot run in a transaction, and the file mixes it with statements that can."
@@ -137,6 +137,12 @@ def _not_transactional(migration: SqlMigration, inner: tuple[Statement, ...]) ->
     )
     line, column = (place.line, place.column) if place else (1, 1)
     return _danger(migration, "non-transactional", message, remedy, line, column)
+
+
+def _spoken(statement: Statement) -> str:
+    words = statements.verb(statement)
+    concurrently = any(token.value == "concurrently" for token in statement.tokens())
+    return " ".join((*words, "CONCURRENTLY") if concurrently and "CONCURRENTLY" not in words else words)
 
 
 def _meta_command(migration: SqlMigration, text: str, line: int, column: int) -> Finding:

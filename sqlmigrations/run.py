@@ -98,6 +98,8 @@ class Run:
             self._open_history(step)
             outcome = self._perform(step)
         except SqlMigrationsError as error:
+            if isinstance(error, MigrationFailed) and not error.kept:
+                error.kept = f"Nothing of this file was kept; {self._done_before()} before it."
             self._record_failure(step, error)
             self._tell_finished(step, None, error)
             raise
@@ -199,6 +201,10 @@ class Run:
             detail = {"done": len(self.outcomes), "error": type(error).__name__ if error else None}
             with suppress(StatementFailed):
                 self._recorder.tell(self._bench.session.connection, "run_finished", self.mark, detail)
+
+    def _done_before(self) -> str:
+        done = sum(outcome.result is not Result.SKIPPED for outcome in self.outcomes)
+        return f"{done or 'no'} migration{' was' if done == 1 else 's were'} applied in this run"
 
     def _record_failure(self, step: Step, error: SqlMigrationsError) -> None:
         """Best effort: the failure itself is what has to reach the caller."""

@@ -225,9 +225,9 @@ def _escaped(step: Step) -> MigrationFailed:
         migration.file.location,
     )
     return MigrationFailed(
-        f"{migration.id} ended the transaction it was run in, by a COMMIT or ROLLBACK in it; it was not recorded. "
-        "What stood before a ROLLBACK was undone; what stood before a COMMIT, or after either, took effect.",
+        f"{migration.id} ended the transaction it was run in, by a COMMIT or ROLLBACK in it; it was not recorded.",
         finding=finding,
+        kept="What stood before a ROLLBACK was undone; what stood before a COMMIT, or after either, took effect.",
         remedy="Remove the COMMIT or ROLLBACK from the file, undo what took effect, and run  "
         "python manage.py sqlmigrate_apply",
     )

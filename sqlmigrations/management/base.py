@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
 from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
+_OUR_COMMANDS = re.compile(r"python manage\.py sqlmigrate_(?:apply|status)\b")
 
 
 class SqlMigrationsCommand(BaseCommand):
@@ -50,7 +52,11 @@ class SqlMigrationsCommand(BaseCommand):
         """Prints an error for people; on ``--format json`` the document on stdout carries it as well."""
         if options.get("format") == "json" and not getattr(self, "document_written", False):
             self.document({"database": options["database"], **rendering.error_document(error)})
-        self.stderr.write(rendering.error_text(error), lambda text: self.style.ERROR(text))
+        text = rendering.error_text(error)
+        if options["database"] != DEFAULT_DB_ALIAS:
+            # The engine does not know how it was called; what people copy from the message has to be complete.
+            text = _OUR_COMMANDS.sub(rf"\g<0> --database {options['database']}", text)
+        self.stderr.write(text, self.style.ERROR)
 
     def document(self, content: Mapping[str, object]) -> None:
         """Prints the one JSON document of a command."""
