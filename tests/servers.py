@@ -73,9 +73,7 @@ class Database:
         self, name: str, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's own programs."""
-        ended = subprocess.run(
-            [str(binaries() / name), *arguments], input=stdin or "", capture_output=True, text=True
-        )
+        ended = subprocess.run([str(binaries() / name), *arguments], input=stdin or "", capture_output=True, text=True)
         assert not check or ended.returncode == 0, ended.stderr
         return ended
 

@@ -59,9 +59,7 @@ class Site:
             timeout=timeout,
         )
 
-    def start(
-        self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any
-    ) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start a management command with pipes for both streams; the test waits for it, or kills it."""
         return subprocess.Popen(
             self._command(arguments),

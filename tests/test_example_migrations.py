@@ -23,9 +23,7 @@ def dump(database: Database) -> list[str]:
 
 
 def enum_types(database: Database) -> list[str]:
-    return [
-        name for (name,) in database.query("SELECT typname::text FROM pg_type WHERE typtype = 'e' ORDER BY 1")
-    ]
+    return [name for (name,) in database.query("SELECT typname::text FROM pg_type WHERE typtype = 'e' ORDER BY 1")]
 
 
 @pytest.mark.parametrize("last", range(len(NAMES)))
@@ -70,9 +68,7 @@ def test_the_items_of_the_seed_add_up_to_its_invoices(fresh_database: Database) 
     for name in NAMES:
         fresh_database.psql(FOLDER / f"{name}.sql")
 
-    items = fresh_database.query(
-        "SELECT invoice_id, sum(quantity * unit_price) FROM invoice_items GROUP BY 1"
-    )
+    items = fresh_database.query("SELECT invoice_id, sum(quantity * unit_price) FROM invoice_items GROUP BY 1")
 
     assert items
     assert sorted(items) == fresh_database.query("SELECT id, net_amount FROM invoices ORDER BY id")
