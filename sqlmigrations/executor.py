@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import connections
 
@@ -93,7 +93,7 @@ class Executor:
             ConfigurationError: The target, a rule or the tracking tables are not in order.
         """
         _, rows = self._rows(Reader(self.database), None)
-        return planning.build(self._load(), rows, self._terms(options), options.target)
+        return self._build(self._load(), rows, options)
 
     @contextmanager
     def run(self, options: Options = DEFAULTS) -> Iterator[Run]:
@@ -113,7 +113,7 @@ class Executor:
             )
         loaded = self._load()
         if loaded.findings:
-            self._refuse(planning.build(loaded, (), self._terms(options), options.target))
+            self._refuse(self._build(loaded, (), options))
         fence_wait_ms = self.settings.lock_wait_ms if options.lock_wait_ms is None else options.lock_wait_ms
         guard = postgresql.open_lock_session(self.database, options.wait_for_db_s)
         try:
@@ -133,7 +133,7 @@ class Executor:
             queries = bench.session.connection
             tracking, rows = self._rows(queries, None)
             self.ledger.check_rights(queries, tracking)
-            plan = planning.build(loaded, rows, self._terms(options), options.target)
+            plan = self._build(loaded, rows, options)
             self._refuse(plan)
             if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
                 _refuse_hand_made(queries, plan)
@@ -143,6 +143,11 @@ class Executor:
                 yield run
         finally:
             bench.close()
+
+    def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
+        plan = planning.build(loaded, rows, self._terms(options), options.target)
+        # What is only recorded does no harm: a file that cannot run here was run by hand.
+        return replace(plan, dangers=()) if options.mode is RunMode.FAKE else plan
 
     def _refuse(self, plan: Plan) -> None:
         if (refusal := plan.refusal()) is not None:
