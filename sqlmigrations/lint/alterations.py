@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmigrations.lexer import Token
@@ -112,12 +112,6 @@ def new_constraint(action: Action) -> Constraint | None:
         if reader.sees(*kind.split()) and not _is_column_named_exclude(reader):
             return Constraint(action.table, str(name or ""), kind, tuple(reader.rest))
     return None
-
-
-def constraints(actions: Iterable[Action], kind: str) -> Iterator[Constraint]:
-    """The table constraints of one kind among the actions."""
-    found = filter(None, map(new_constraint, actions))
-    return (constraint for constraint in found if constraint.kind == kind)
 
 
 def altered_column(action: Action) -> tuple[Name, Reader] | None:

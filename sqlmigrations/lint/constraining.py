@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlmigrations import statements
 from sqlmigrations.lint.alterations import (
     Constraint,
     actions,
     altered_column,
-    constraints,
-    new_column,
     new_constraint,
 )
 from sqlmigrations.lint.reading import Reader, find, has, phrase, plain_name
@@ -30,7 +27,7 @@ _SUFFIXES = {"check": "check", "foreign key": "fkey", "not null": "not_null"}
 )
 def add_exclusion(scene: Scene) -> Iterator[Sighting]:
     """There is no way to add one online."""
-    for constraint in constraints(scene.actions, "exclude"):
+    for constraint in scene.constraints("exclude"):
         table = constraint.table
         yield Sighting(
             constraint.start,
@@ -49,7 +46,7 @@ def add_exclusion(scene: Scene) -> Iterator[Sighting]:
 )
 def add_check(scene: Scene) -> Iterator[Sighting]:
     """NOT VALID and NOT ENFORCED read no row."""
-    for constraint in constraints(scene.actions, "check"):
+    for constraint in scene.constraints("check"):
         if _is_unchecked(constraint):
             continue
         table = constraint.table
@@ -85,8 +82,7 @@ def add_foreign_key(scene: Scene) -> Iterator[Sighting]:
             continue
         yield Sighting(
             constraint.start,
-            f"ADD FOREIGN KEY reads every row of {table}, and nobody can write to {table} or {parent} until "
-            "COMMIT.",
+            f"ADD FOREIGN KEY reads every row of {table}, and nobody can write to {table} or {parent} until COMMIT.",
             _recipe(constraint),
         )
 
@@ -94,8 +90,7 @@ def add_foreign_key(scene: Scene) -> Iterator[Sighting]:
 def _locked_parent(constraint: Constraint, parent: str) -> Sighting:
     return Sighting(
         constraint.start,
-        f"ADD FOREIGN KEY locks {parent}: nobody can write to it until COMMIT, though {constraint.table} is "
-        "new.",
+        f"ADD FOREIGN KEY locks {parent}: nobody can write to it until COMMIT, though {constraint.table} is new.",
         f"Make it the last statement of the file, or give it a short file of its own, so that {parent} is "
         "locked for an instant only.",
         Severity.NOTE,
@@ -113,9 +108,11 @@ def set_not_null(scene: Scene) -> Iterator[Sighting]:
     """Not in a file that validates or drops a constraint of the table: it follows the safe way."""
     for action in scene.actions:
         altered = altered_column(action)
-        if altered is None or not altered[1].sees("set", "not", "null") or _follows_the_recipe(scene):
+        if altered is None or not altered[1].sees("set", "not", "null"):
             continue
         table, column = action.table, altered[0]
+        if table in scene.subject.settled_tables:
+            continue
         check = plain_name(table.name, column.name, "not_null")
         yield Sighting(
             action.start,
@@ -124,15 +121,6 @@ def set_not_null(scene: Scene) -> Iterator[Sighting]:
             f"next file: ALTER TABLE {table} VALIDATE CONSTRAINT {check}; then ALTER COLUMN {column} SET "
             f"NOT NULL is instant and {check} can be dropped in the same file.",
         )
-
-
-def _follows_the_recipe(scene: Scene) -> bool:
-    for statement in scene.subject.statements:
-        if statements.verb(statement) == ("ALTER", "TABLE"):
-            readers = [a.reader() for a in actions(statement.tokens()) if a.table == scene.actions[0].table]
-            if any(r.take("validate", "constraint") or r.take("drop", "constraint") for r in readers):
-                return True
-    return False
 
 
 def _recipe(constraint: Constraint) -> str:
@@ -153,7 +141,7 @@ def _recipe(constraint: Constraint) -> str:
 )
 def add_not_null_constraint(scene: Scene) -> Iterator[Sighting]:
     """PostgreSQL 18 and later; with NOT VALID no row is read."""
-    for constraint in constraints(scene.actions, "not null"):
+    for constraint in scene.constraints("not null"):
         if has(constraint.tokens, "not", "valid"):
             continue
         table = constraint.table
@@ -173,7 +161,7 @@ def add_not_null_constraint(scene: Scene) -> Iterator[Sighting]:
 )
 def add_column_check(scene: Scene) -> Iterator[Sighting]:
     """The column alone would be instant."""
-    for column in filter(None, map(new_column, scene.actions)):
+    for column in scene.columns:
         if has(column.clauses, "check") and not has(column.clauses, "not", "enforced"):
             table, check = column.table, plain_name(column.table.name, column.name.name, "check")
             yield Sighting(

@@ -112,12 +112,13 @@ class Created:
 
 def created(statements: Sequence[Statement]) -> Created:
     """What the statements create, DO blocks included."""
-    places: dict[tuple[str, Name], frozenset[Creation]] = {}
+    places: dict[tuple[str, Name], list[Creation]] = {}
     for statement in statements:
         for creation in creations(statement):
-            key = (creation.kind.namespace, creation.name)
-            places[key] = places.get(key, frozenset()) | {creation}
-    return Created(places)
+            known = places.setdefault((creation.kind.namespace, creation.name), [])
+            if not known or known[0].renamed_from:  # the first place says it all
+                known.append(creation)
+    return Created({key: frozenset(known) for key, known in places.items()})
 
 
 def unguarded(statements: Sequence[Statement]) -> tuple[Creation, ...]:

@@ -63,8 +63,7 @@ def drop_schema(scene: Scene) -> Iterator[Sighting]:
         if not scene.is_new(schema, Kind.SCHEMA):
             yield Sighting(
                 schema.start,
-                f"DROP SCHEMA {schema} removes whatever lies in it, with an exclusive lock on every "
-                "relation.",
+                f"DROP SCHEMA {schema} removes whatever lies in it, with an exclusive lock on every relation.",
                 f"Drop the objects of {schema} one by one, so that the review shows what goes, and {schema} "
                 "last, without CASCADE.",
             )
@@ -94,8 +93,7 @@ def drop_owned(scene: Scene) -> Iterator[Sighting]:
     role = reader.name()
     yield Sighting(
         scene.statement.start,
-        f"DROP OWNED BY {role} drops every object of {role} in this database, tables with their rows "
-        "included.",
+        f"DROP OWNED BY {role} drops every object of {role} in this database, tables with their rows included.",
         f"REASSIGN OWNED BY {role} TO another_role first, then only privileges are left to drop.",
     )
 
@@ -131,8 +129,7 @@ def cascade(scene: Scene) -> Iterator[Sighting]:
             yield Sighting(
                 tokens[-1].start,
                 f"CASCADE removes whatever depends on {named}, which the file does not name.",
-                f"Leave CASCADE out: the server's error lists what depends on {named}; {what} those first, "
-                "by name.",
+                f"Leave CASCADE out: the server's error lists what depends on {named}; {what} those first, by name.",
             )
 
 

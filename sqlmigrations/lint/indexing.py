@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlmigrations.lint.alterations import Constraint, constraints, new_column
+from sqlmigrations.lint.alterations import Constraint, new_column
 from sqlmigrations.lint.reading import Reader, find, has, phrase, plain_name
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
@@ -61,7 +61,7 @@ def add_unique(scene: Scene) -> Iterator[Sighting]:
                 _index_danger("UNIQUE", str(column.table)),
                 f"Add {column.name} without UNIQUE, then {recipe}",
             )
-    for constraint in constraints(scene.actions, "unique"):
+    for constraint in scene.constraints("unique"):
         yield from _index_sighting(constraint, "UNIQUE")
 
 
@@ -74,7 +74,7 @@ def add_unique(scene: Scene) -> Iterator[Sighting]:
 )
 def add_primary_key(scene: Scene) -> Iterator[Sighting]:
     """With USING INDEX over columns that are NOT NULL it is instant."""
-    for constraint in constraints(scene.actions, "primary key"):
+    for constraint in scene.constraints("primary key"):
         yield from _index_sighting(constraint, "PRIMARY KEY")
 
 

@@ -90,17 +90,11 @@ def rename_enum_value(scene: Scene) -> Iterator[Sighting]:
         return
     name = reader.name()
     start = reader.token.start if reader.token else 0
-    if (
-        name is None
-        or not reader.take("rename", "value")
-        or scene.is_new(name, Kind.TYPE)
-        or len(reader.rest) < 3
-    ):
+    if name is None or not reader.take("rename", "value") or scene.is_new(name, Kind.TYPE) or len(reader.rest) < 3:
         return
     old, new = reader.rest[0].text, reader.rest[2].text
     yield Sighting(
         start,
         f"Renaming value {old} of {name} to {new} breaks code still deployed that says {old}, at once.",
-        f"ALTER TYPE {name} ADD VALUE {new}; deploy code that writes {new}; then update the rows in batches "
-        "by key.",
+        f"ALTER TYPE {name} ADD VALUE {new}; deploy code that writes {new}; then update the rows in batches by key.",
     )

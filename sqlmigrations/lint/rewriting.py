@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 from sqlmigrations.lexer import Token
-from sqlmigrations.lint.alterations import Column, altered_column, new_column
+from sqlmigrations.lint.alterations import Column, altered_column
 from sqlmigrations.lint.reading import Reader, has, phrase, plain_name
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
@@ -16,6 +15,7 @@ _VOLATILE = frozenset(
     {"gen_random_uuid", "uuidv4", "uuidv7", "uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v4"}
     | {"random", "random_normal", "clock_timestamp", "timeofday", "nextval", "gen_random_bytes"}
 )
+_HOMES = frozenset({"", "pg_catalog"})
 _SERIALS = {
     "smallserial": "smallint",
     "serial2": "smallint",
@@ -35,8 +35,7 @@ def serial_type(column: Column) -> str:
     "alter-type",
     "R05",
     Severity.WARNING,
-    "ALTER COLUMN TYPE: most changes write the table and its indexes anew, and nobody can read or write "
-    "meanwhile.",
+    "ALTER COLUMN TYPE: most changes write the table and its indexes anew, and nobody can read or write meanwhile.",
     opens="alter",
 )
 def alter_type(scene: Scene) -> Iterator[Sighting]:
@@ -70,13 +69,12 @@ def _type(tokens: Sequence[Token]) -> Sequence[Token]:
     "volatile-default",
     "R01",
     Severity.WARNING,
-    "ADD COLUMN with a volatile default: the table is written anew, and nobody can read or write it "
-    "meanwhile.",
+    "ADD COLUMN with a volatile default: the table is written anew, and nobody can read or write it meanwhile.",
     opens="alter",
 )
 def volatile_default(scene: Scene) -> Iterator[Sighting]:
     """Only functions of PostgreSQL and its extensions: how others are declared, the file does not tell."""
-    for column in filter(None, map(new_column, scene.actions)):
+    for column in scene.columns:
         function = _volatile_function(column.default)
         if function:
             table, name, type = column.table, column.name, phrase(column.type)
@@ -90,12 +88,13 @@ def volatile_default(scene: Scene) -> Iterator[Sighting]:
 
 
 def _volatile_function(default: Sequence[Token]) -> str:
-    calls = (
-        token.value
-        for token, following in pairwise(default)
-        if following.text == "(" and token.value in _VOLATILE
-    )
-    return next(calls, "")
+    """Not one of the same name in a schema of the application."""
+    for index in range(len(default)):
+        reader = Reader(default, index)
+        name = reader.name() if index == 0 or default[index - 1].text != "." else None
+        if name and name.name in _VOLATILE and name.schema in _HOMES and reader.mark("("):
+            return str(name)
+    return ""
 
 
 @rule(
@@ -107,7 +106,7 @@ def _volatile_function(default: Sequence[Token]) -> str:
 )
 def add_serial(scene: Scene) -> Iterator[Sighting]:
     """Every row gets its own number."""
-    for column in filter(None, map(new_column, scene.actions)):
+    for column in scene.columns:
         serial, identity = serial_type(column), has(column.clauses, "as", "identity")
         if not (serial or identity):
             continue
@@ -133,7 +132,7 @@ def add_serial(scene: Scene) -> Iterator[Sighting]:
 )
 def stored_generated(scene: Scene) -> Iterator[Sighting]:
     """VIRTUAL ones, from PostgreSQL 18 on, are instant."""
-    for column in filter(None, map(new_column, scene.actions)):
+    for column in scene.columns:
         if has(column.clauses, "generated", "always", "as") and has(column.clauses, "stored"):
             table, name = column.table, column.name
             type = phrase(column.type)
@@ -155,14 +154,13 @@ def stored_generated(scene: Scene) -> Iterator[Sighting]:
 )
 def required_column(scene: Scene) -> Iterator[Sighting]:
     """A primary key is NOT NULL too; serial, identity and generated columns fill themselves."""
-    for column in filter(None, map(new_column, scene.actions)):
+    for column in scene.columns:
         if not _is_required(column) or _fills_itself(column):
             continue
         table, name, type = column.table, column.name, phrase(column.type)
         yield Sighting(
             name.start,
-            f"ADD COLUMN {name} is NOT NULL without a default, which fails (23502) as soon as {table} has a "
-            "row.",
+            f"ADD COLUMN {name} is NOT NULL without a default, which fails (23502) as soon as {table} has a row.",
             f"ALTER TABLE {table} ADD COLUMN {name} {type} NOT NULL DEFAULT ...; or add it without NOT "
             "NULL, fill it in batches by key, and make it NOT NULL in a later migration.",
         )

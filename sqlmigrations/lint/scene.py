@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from sqlmigrations import statements
 from sqlmigrations.lexer import Token
-from sqlmigrations.lint.alterations import Action, actions
+from sqlmigrations.lint.alterations import Action, Column, Constraint, actions, new_column, new_constraint
 from sqlmigrations.lint.creations import Created, Kind, column_name
 from sqlmigrations.lint.reading import Name, Reader
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Allowance, Mode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subject:
     """A migration to inspect.
 
@@ -31,6 +32,17 @@ class Subject:
     statements: Sequence[Statement] = field(repr=False)
     allow: Sequence[Allowance] = ()
     mode: Mode = Mode.TRANSACTION
+
+    @cached_property
+    def settled_tables(self) -> frozenset[Name]:
+        """Tables of which the file validates or drops a constraint."""
+        altered = (s for s in self.statements if statements.verb(s) == ("ALTER", "TABLE"))
+        found = (action for statement in altered for action in actions(statement.tokens()))
+        return frozenset(action.table for action in found if _settles_a_constraint(action.reader()))
+
+
+def _settles_a_constraint(reader: Reader) -> bool:
+    return reader.take("validate", "constraint") or reader.take("drop", "constraint")
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,19 @@ class Scene:
         """What an ALTER TABLE does to a table that was there before; nothing for other statements."""
         found = actions(self.tokens)
         return () if found and self.is_new(found[0].table) else found
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns added to a table that was there before."""
+        return tuple(filter(None, map(new_column, self.actions)))
+
+    @cached_property
+    def _constraints(self) -> tuple[Constraint, ...]:
+        return tuple(filter(None, map(new_constraint, self.actions)))
+
+    def constraints(self, kind: str) -> Iterator[Constraint]:
+        """The constraints of one kind added to a table that was there before."""
+        return (constraint for constraint in self._constraints if constraint.kind == kind)
 
     @property
     def later(self) -> Sequence[Statement]:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.literals import code, decoded, is_literal, pieces
+from sqlmigrations.lint.reading import depths
 from sqlmigrations.scanner import Statement
 
-# Looked for in the text before any statement is taken apart; a million INSERT lines cost one search.
+# Looked for before a statement is taken apart, so that a million INSERT lines cost next to nothing.
 HINTS = ("passw", "://")
-_HINT = re.compile("|".join(map(re.escape, HINTS)), re.IGNORECASE)
+_HINT = re.compile(
+    r"passw\w*(?:\W*(?:['$=%]|/\*|--|[a-z]&?'|\Z)|[^;]{0,60}:=)|://[^\s/]*@",
+    re.IGNORECASE,
+)
 _KEYS = frozenset({"password", "passwd", "sslpassword"})
 _CONNINFO = re.compile(r"\b(?:ssl)?passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.)+)'|([^\s'\"&]+))", re.IGNORECASE)
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:([^\s/@'\"]+)@", re.IGNORECASE)
@@ -37,31 +42,33 @@ class Secret:
 def secrets(statements: Sequence[Statement]) -> frozenset[str]:
     """Every text that must never be shown: passwords in these statements, decoded and as written."""
     found: set[str] = set()
-    hopeless: str | None = None
-    for statement in statements:
-        if statement.source is hopeless:
-            continue
-        if not any(hint in statement.source.lower() for hint in HINTS):
-            hopeless = statement.source
-        elif _HINT.search(statement.source, statement.start, statement.end):
-            for secret in secrets_in(statement.tokens()):
-                found |= secret.spellings
+    for source, group in groupby(statements, key=lambda statement: statement.source):
+        text = source.lower()
+        if any(hint in text for hint in HINTS):
+            for statement in filter(may_hold_one, group):
+                found.update(*(secret.spellings for secret in secrets_in(statement.tokens())))
     return frozenset(found)
+
+
+def may_hold_one(statement: Statement) -> bool:
+    """Whether it is worth being taken apart."""
+    return _HINT.search(statement.source, statement.start, statement.end) is not None
 
 
 def secrets_in(tokens: Sequence[Token]) -> Iterator[Secret]:
     """The passwords among these tokens, those inside DO bodies and EXECUTE strings included."""
-    follows = False
-    for index, token in enumerate(tokens):
+    follows, since = False, 0
+    for index, (token, depth) in enumerate(depths(tokens)):
+        follows = follows and depth >= since and token.text != ";"
         if not is_literal(token):
-            follows = follows and token.text != ";"
             continue
         text = decoded(token)
         if follows or _is_password(tokens, index):
             yield from _secret(token.start, (text, *pieces(token)))
         elif _HINT.search(text):
             yield from _inside(token, text)
-            follows = follows or _OPEN_END.search(text) is not None
+            if _OPEN_END.search(text):
+                follows, since = True, depth
 
 
 def _is_password(tokens: Sequence[Token], index: int) -> bool:
@@ -71,8 +78,7 @@ def _is_password(tokens: Sequence[Token], index: int) -> bool:
         return False
     if before.text == ":=":
         return any(
-            token.kind is TokenKind.WORD and "passw" in token.value
-            for token in tokens[max(0, index - 4) : index]
+            token.kind is TokenKind.WORD and "passw" in token.value for token in tokens[max(0, index - 4) : index]
         )
     return before.kind in {TokenKind.WORD, TokenKind.IDENTIFIER} and before.value.lower() in _KEYS
 

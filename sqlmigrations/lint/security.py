@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.lint.secrets import secrets_in
+from sqlmigrations.lint.secrets import HINTS, may_hold_one, secrets_in
 from sqlmigrations.types import Severity
 
 
@@ -15,10 +15,12 @@ from sqlmigrations.types import Severity
     "S01",
     Severity.WARNING,
     "A password in the file: whoever can read the repository can read it.",
-    mentions="passw ://",
+    mentions=" ".join(HINTS),
 )
 def secret_literal(scene: Scene) -> Iterator[Sighting]:
     """One finding per literal; the literal itself is never shown."""
+    if not may_hold_one(scene.statement):
+        return
     starts = sorted({secret.start for secret in secrets_in(scene.tokens)})
     for start in starts:
         yield Sighting(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import pairwise
 
 from sqlmigrations import statements
 from sqlmigrations.lexer import Token
-from sqlmigrations.lint.literals import code_in, decoded, is_literal
+from sqlmigrations.lint.literals import code, decoded, is_literal
 from sqlmigrations.lint.reading import Reader, commas, is_word, phrase
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
@@ -16,6 +16,7 @@ from sqlmigrations.types import Mode, Severity
 
 _TIMEOUTS = {"lock_timeout": "lock-timeout", "statement_timeout": "statement-timeout"}
 _OFF = frozenset({"off", "of", "false", "fals", "fal", "fa", "f", "no", "n", "0"})
+_EXECUTORS = frozenset({"do", "execute", "plpgsql"})
 # These only define what is called later.
 _DEFINITIONS = frozenset({"create", "alter", "comment"})
 
@@ -110,16 +111,21 @@ def advisory_unlock(scene: Scene) -> Iterator[Sighting]:
         )
     if not scene.tokens or scene.tokens[0].value in _DEFINITIONS:
         return
-    inside = chain.from_iterable(code_in(scene.tokens)) if reader.sees("do") else ()
-    if any(True for _ in _calls(scene.tokens, "pg_advisory_unlock_all")) or any(
-        is_word(token, "pg_advisory_unlock_all") for token in inside
-    ):
+    if any(any(_calls(tokens, "pg_advisory_unlock_all")) for tokens in _executed(scene.tokens)):
         yield Sighting(
             _start(scene, "pg_advisory_unlock_all"),
             "pg_advisory_unlock_all() releases every advisory lock of the session, the one against a "
             "second runner too.",
             "pg_advisory_unlock(key) releases one lock and leaves the others.",
         )
+
+
+def _executed(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
+    """The statement itself, the body of a DO, and what EXECUTE in there is given as a literal."""
+    yield tokens
+    for before, token in pairwise(tokens):
+        if is_literal(token) and before.value in _EXECUTORS:
+            yield from _executed(code(decoded(token)))
 
 
 def _start(scene: Scene, word: str) -> int:
@@ -132,8 +138,7 @@ def _start(scene: Scene, word: str) -> int:
     "string-rules",
     "X03",
     Severity.ERROR,
-    "standard_conforming_strings = off: the server would read the rest of the file in another way than the "
-    "runner.",
+    "standard_conforming_strings = off: the server would read the rest of the file in another way than the runner.",
     mentions="standard_conforming_strings",
 )
 def string_rules(scene: Scene) -> Iterator[Sighting]:

@@ -8,7 +8,7 @@ from sqlmigrations import statements
 from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.creations import Kind
 from sqlmigrations.lint.literals import decoded
-from sqlmigrations.lint.reading import Name, Reader, is_word, phrase
+from sqlmigrations.lint.reading import Name, Reader, is_word
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
 from sqlmigrations.scanner import Statement
@@ -17,9 +17,7 @@ from sqlmigrations.types import Mode, Severity
 
 _ENDINGS = frozenset({Control.COMMIT, Control.ROLLBACK, Control.PREPARE})
 # Statements that can use a value of an enum; in others the same word means something else.
-_USERS = frozenset(
-    {"select", "insert", "update", "delete", "with", "merge", "values", "table", "create", "alter"}
-)
+_USERS = frozenset({"select", "insert", "update", "delete", "with", "merge", "values", "table", "create", "alter"})
 _NOT_NULL = frozenset({"not", "null"})
 
 
@@ -27,8 +25,7 @@ _NOT_NULL = frozenset({"not", "null"})
     "transaction-control",
     "T02",
     Severity.ERROR,
-    "BEGIN, COMMIT, ROLLBACK, PREPARE TRANSACTION: the file could be half applied, or applied and not "
-    "recorded.",
+    "BEGIN, COMMIT, ROLLBACK, PREPARE TRANSACTION: the file could be half applied, or applied and not recorded.",
     opens="begin start commit end rollback abort prepare",
 )
 def transaction_control(scene: Scene) -> Iterator[Sighting]:
@@ -36,7 +33,7 @@ def transaction_control(scene: Scene) -> Iterator[Sighting]:
     control = statements.control(scene.statement)
     if scene.subject.mode is Mode.STATEMENTS or control is None or control is Control.SAVEPOINT:
         return
-    words = phrase(scene.tokens[:4]).upper()
+    words = " ".join(token.text for token in scene.tokens[:3] if token.kind is TokenKind.WORD).upper()
     if control in _ENDINGS:
         yield Sighting(
             scene.statement.start,
@@ -46,12 +43,12 @@ def transaction_control(scene: Scene) -> Iterator[Sighting]:
         )
     else:
         ending = next((other for other in scene.later if statements.control(other) in _ENDINGS), None)
+        verb = " ".join(statements.verb(scene.statement))
         until = f", and line {ending.line} would end it" if ending else ""
         yield Sighting(
             scene.statement.start,
-            f"{words} starts a transaction, but the file already runs in one{until}.",
-            "Take BEGIN and its COMMIT out; around the whole file, as its first and last statement, they "
-            "may stay.",
+            f"{verb} starts a transaction, but the file already runs in one{until}.",
+            "Take BEGIN and its COMMIT out; around the whole file, as its first and last statement, they may stay.",
         )
 
 
@@ -106,7 +103,8 @@ def _first_use(later: Sequence[Statement], type: Name, value: str) -> tuple[Toke
     """The first certain use of the value; failing that, the first that may be one."""
     unsure = None
     for statement in later:
-        if value not in statement.text or not _can_use(statement):
+        is_plain = not {"'", "\\"} & set(value)
+        if (is_plain and value not in statement.text) or not _can_use(statement):
             continue
         tokens = statement.tokens()
         for index, token in enumerate(tokens):
@@ -127,10 +125,7 @@ def _is_cast(tokens: Sequence[Token], index: int, type: Name) -> bool:
     """``'v'::type``, ``CAST('v' AS type)``."""
     reader = Reader(tokens, index + 1)
     is_cast = reader.mark("::") or (
-        index > 1
-        and is_word(tokens[index - 2], "cast")
-        and tokens[index - 1].text == "("
-        and reader.take("as")
+        index > 1 and is_word(tokens[index - 2], "cast") and tokens[index - 1].text == "(" and reader.take("as")
     )
     return is_cast and reader.name() == type and not reader.mark("[")
 

@@ -98,8 +98,7 @@ def test_drop_owned_names_no_object() -> None:
         warning(
             "drop-owned",
             (1, 1),
-            "DROP OWNED BY clerk drops every object of clerk in this database, tables with their rows "
-            "included.",
+            "DROP OWNED BY clerk drops every object of clerk in this database, tables with their rows included.",
             "REASSIGN OWNED BY clerk TO another_role first, then only privileges are left to drop.",
         ),
     ]
@@ -138,8 +137,7 @@ def test_cascade_of_a_drop_is_a_danger_of_its_own() -> None:
             "cascade",
             (1, 37),
             "CASCADE removes whatever depends on total, tax, which the file does not name.",
-            "Leave CASCADE out: the server's error lists what depends on total, tax; drop those first, "
-            "by name.",
+            "Leave CASCADE out: the server's error lists what depends on total, tax; drop those first, by name.",
         ),
     ]
 
@@ -153,8 +151,7 @@ def test_cascade_of_a_column_names_the_column() -> None:
         warning(
             "drop-column",
             (1, 22),
-            "DROP COLUMN total puts its values out of reach, and code still deployed that names "
-            "invoices.total fails.",
+            "DROP COLUMN total puts its values out of reach, and code still deployed that names invoices.total fails.",
             "Deploy code that no longer uses invoices.total first (a Django model selects every field "
             "it declares), then drop it in a later migration.",
         ),
@@ -162,8 +159,7 @@ def test_cascade_of_a_column_names_the_column() -> None:
             "cascade",
             (1, 40),
             "CASCADE removes whatever depends on invoices.total, which the file does not name.",
-            "Leave CASCADE out: the server's error lists what depends on invoices.total; drop those "
-            "first, by name.",
+            "Leave CASCADE out: the server's error lists what depends on invoices.total; drop those first, by name.",
         ),
     ]
 
@@ -185,8 +181,7 @@ def test_cascade_of_a_truncate_empties_other_tables() -> None:
             "cascade",
             (1, 19),
             "CASCADE removes whatever depends on invoices, which the file does not name.",
-            "Leave CASCADE out: the server's error lists what depends on invoices; truncate those "
-            "first, by name.",
+            "Leave CASCADE out: the server's error lists what depends on invoices; truncate those first, by name.",
         ),
     ]
 

@@ -18,8 +18,7 @@ CREATE INDEX IF NOT EXISTS invoices_due_idx ON ONLY_EU.invoices
         warning(
             "create-index",
             (1, 1),
-            "CREATE INDEX on ONLY_EU.invoices reads the whole table, and nobody can write to it until "
-            "COMMIT.",
+            "CREATE INDEX on ONLY_EU.invoices reads the whole table, and nobody can write to it until COMMIT.",
             "In a file of its own: CREATE INDEX CONCURRENTLY IF NOT EXISTS invoices_due_idx ON "
             "ONLY_EU.invoices USING btree (due, lower(note)) WHERE NOT paid",
         ),
@@ -103,8 +102,7 @@ def test_a_primary_key_builds_an_index() -> None:
         warning(
             "add-primary-key",
             (1, 26),
-            "ADD PRIMARY KEY builds an index on invoices, and nobody can read or write invoices until "
-            "COMMIT.",
+            "ADD PRIMARY KEY builds an index on invoices, and nobody can read or write invoices until COMMIT.",
             "In a file of its own: CREATE UNIQUE INDEX CONCURRENTLY invoices_id_key ON invoices (id); "
             "in the next file: ALTER TABLE invoices ADD CONSTRAINT invoices_id_key PRIMARY KEY USING "
             "INDEX invoices_id_key",

@@ -66,8 +66,7 @@ def test_a_table_moved_to_another_schema_has_another_name() -> None:
         warning(
             "rename",
             (1, 22),
-            "Renaming table invoices to billing.invoices breaks code still deployed that says "
-            "invoices, at once.",
+            "Renaming table invoices to billing.invoices breaks code still deployed that says invoices, at once.",
             "Keep the old name working in the same file: ALTER TABLE invoices SET SCHEMA billing; "
             "CREATE VIEW invoices AS SELECT * FROM billing.invoices; drop the view when no deployed "
             "code uses it.",
@@ -84,8 +83,7 @@ def test_a_renamed_type_is_missed_by_casts() -> None:
         warning(
             "rename",
             (1, 26),
-            "Renaming type invoice_state to bill_state breaks code still deployed that says "
-            "invoice_state, at once.",
+            "Renaming type invoice_state to bill_state breaks code still deployed that says invoice_state, at once.",
             "Create bill_state beside invoice_state, deploy code that uses bill_state, then drop "
             "invoice_state in a later migration.",
         ),
@@ -101,8 +99,7 @@ def test_a_renamed_enum_value_is_missed_by_running_code() -> None:
         warning(
             "rename-enum-value",
             (1, 26),
-            "Renaming value 'open' of invoice_state to 'sent' breaks code still deployed that says "
-            "'open', at once.",
+            "Renaming value 'open' of invoice_state to 'sent' breaks code still deployed that says 'open', at once.",
             "ALTER TYPE invoice_state ADD VALUE 'sent'; deploy code that writes 'sent'; then update "
             "the rows in batches by key.",
         ),

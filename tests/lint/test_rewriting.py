@@ -39,9 +39,7 @@ ALTER TABLE invoices
 
 
 def test_a_volatile_default_gives_every_row_its_own_value() -> None:
-    sql = (
-        "ALTER TABLE bills ADD COLUMN IF NOT EXISTS token uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid();"
-    )
+    sql = "ALTER TABLE bills ADD COLUMN IF NOT EXISTS token uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid();"
 
     found = look(sql)
 
@@ -49,8 +47,8 @@ def test_a_volatile_default_gives_every_row_its_own_value() -> None:
         warning(
             "volatile-default",
             (1, 44),
-            "gen_random_uuid() gives every row its own value, so ADD COLUMN token writes bills and its "
-            "indexes anew, and nobody can read or write bills until COMMIT.",
+            "pg_catalog.gen_random_uuid() gives every row its own value, so ADD COLUMN token writes "
+            "bills and its indexes anew, and nobody can read or write bills until COMMIT.",
             "ALTER TABLE bills ADD COLUMN token uuid; ALTER TABLE bills ALTER COLUMN token SET DEFAULT "
             "pg_catalog.gen_random_uuid(); then fill the old rows in batches by key.",
         ),
@@ -123,8 +121,7 @@ ALTER TABLE invoices
         warning(
             "required-column",
             (2, 14),
-            "ADD COLUMN state is NOT NULL without a default, which fails (23502) as soon as invoices "
-            "has a row.",
+            "ADD COLUMN state is NOT NULL without a default, which fails (23502) as soon as invoices has a row.",
             "ALTER TABLE invoices ADD COLUMN state invoice_state NOT NULL DEFAULT ...; or add it "
             "without NOT NULL, fill it in batches by key, and make it NOT NULL in a later migration.",
         ),
@@ -132,9 +129,7 @@ ALTER TABLE invoices
 
 
 def test_a_null_default_fills_nothing() -> None:
-    sql = (
-        "ALTER TABLE invoices ADD COLUMN parent int DEFAULT NULL NOT NULL REFERENCES p ON DELETE SET DEFAULT;"
-    )
+    sql = "ALTER TABLE invoices ADD COLUMN parent int DEFAULT NULL NOT NULL REFERENCES p ON DELETE SET DEFAULT;"
 
     found = look(sql)
 
@@ -142,8 +137,7 @@ def test_a_null_default_fills_nothing() -> None:
         warning(
             "required-column",
             (1, 33),
-            "ADD COLUMN parent is NOT NULL without a default, which fails (23502) as soon as invoices "
-            "has a row.",
+            "ADD COLUMN parent is NOT NULL without a default, which fails (23502) as soon as invoices has a row.",
             "ALTER TABLE invoices ADD COLUMN parent int NOT NULL DEFAULT ...; or add it without NOT "
             "NULL, fill it in batches by key, and make it NOT NULL in a later migration.",
         ),
@@ -157,7 +151,7 @@ def test_a_null_default_fills_nothing() -> None:
         "ALTER TABLE invoices ADD c text NOT NULL DEFAULT 'random()', ADD d int DEFAULT (1 + 2) NOT NULL;",
         "ALTER TABLE invoices ADD COLUMN c int DEFAULT app.random();",
         "ALTER TABLE invoices ADD COLUMN c int GENERATED ALWAYS AS (1) VIRTUAL NOT NULL;",
-        'ALTER TABLE invoices ADD COLUMN c int, ADD d "serial";',
+        "ALTER TABLE invoices ADD COLUMN c int, ADD d app.serial;",
         "ALTER TABLE invoices ALTER COLUMN c SET STATISTICS 10, ALTER COLUMN type DROP NOT NULL;",
         "ALTER TABLE invoices ADD COLUMN c bool DEFAULT (a IS NOT NULL);",
         "CREATE TABLE t (id int); ALTER TABLE t ALTER id TYPE bigint, ADD c int NOT NULL, ADD d serial;",

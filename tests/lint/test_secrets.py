@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrations import lint
+from tests.lint.looking import statements
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("CREATE ROLE r LOGIN PASSWORD 'hunter2' VALID UNTIL '2030-01-01';", {"hunter2"}),
+        (
+            "ALTER USER r WITH ENCRYPTED PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a:b';",
+            {"SCRAM-SHA-256$4096:c2FsdA==$a:b"},
+        ),
+        ("alter group r password /* old */ $x$md5$5$x$;", {"md5$5"}),
+        ("ALTER ROLE r PASSWORD 'it''s';", {"it's", "it''s"}),
+        (
+            r"ALTER ROLE r PASSWORD E'a\x62\'\n\101\u0062\U00000062\\';",
+            {r"a\x62\'\n\101\u0062\U00000062\\"} | {"ab'\nAbb\\"},
+        ),
+        (r"ALTER ROLE r PASSWORD U&'\0061\+000062\\';", {r"\0061\+000062\\", "ab\\"}),
+        ("ALTER ROLE r PASSWORD 'hun' -- it's\n  'ter2';", {"hunter2", "hun", "ter2"}),
+        ("CREATE USER MAPPING FOR r SERVER s OPTIONS (user 'u', password 'hunter2');", {"hunter2"}),
+        ("ALTER USER MAPPING FOR r SERVER s OPTIONS (SET \"password\" 'hunter2');", {"hunter2"}),
+        ("CREATE SUBSCRIPTION s CONNECTION 'host=h password=hunter2 user=u' PUBLICATION p;", {"hunter2"}),
+        ("SELECT dblink_connect('password = ''hun ter'' host=h');", {"hun ter"}),
+        (r"SELECT dblink_connect($$password='hun\'ter' host=h$$);", {r"hun\'ter", "hun'ter"}),
+        ("SELECT dblink('postgresql://u:hunter2@h:5432/d?x=1', 'SELECT 1');", {"hunter2"}),
+        ("SELECT dblink('postgres://h/d?password=hunter2&user=u', 'SELECT 1');", {"hunter2"}),
+        ("DO $$ BEGIN CREATE ROLE r PASSWORD 'hunter2'; END $$;", {"hunter2"}),
+        ("DO $$ BEGIN EXECUTE 'CREATE ROLE r PASSWORD ''it''''s'''; END $$;", {"it's", "it''s", "it''''s"}),
+        ("DO $$ BEGIN EXECUTE format('ALTER ROLE %I PASSWORD %L', 'r', 'hunter2'); END $$;", {"r", "hunter2"}),
+        ("DO $$ BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal('hunter2'); RAISE 'x'; END $$;", {"hunter2"}),
+        ("DO $$ DECLARE v_password text := 'hunter2'; BEGIN NULL; END $$;", {"hunter2"}),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$ ALTER ROLE r PASSWORD 'hunter2' $f$;", {"hunter2"}),
+    ],
+)
+def test_every_spelling_of_a_password_is_known(sql: str, expected: set[str]) -> None:
+    found = lint.secrets(statements(sql))
+
+    doubled = {text.replace("'", "''") for text in expected}
+    assert expected <= found <= expected | doubled | {text.replace("'", "''") for text in doubled}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER ROLE r PASSWORD NULL;",
+        "ALTER ROLE r PASSWORD '';",
+        "SELECT 1 AS \"PASSWORD 'hunter2'\" -- PASSWORD 'hunter2'",
+        "CREATE TABLE users (password text DEFAULT 'none' CHECK (password <> 'x'));",
+        "COMMENT ON COLUMN users.password IS 'md5';",
+        "SELECT format('ALTER ROLE r PASSWORD %L', pw), 'host=h password=$1', 'password=%s';",
+        "SELECT 'https://example.org:8080/a@b', 'mailto:a@b', 'postgresql://u@h/d';",
+    ],
+)
+def test_no_text_is_hidden_without_need(sql: str) -> None:
+    assert lint.secrets(statements(sql)) == frozenset()
+
+
+def test_a_body_that_ends_in_the_middle_is_read_as_far_as_it_goes() -> None:
+    sql = "DO $$ BEGIN ALTER ROLE r PASSWORD 'hunter2'; RAISE 'open $$;"
+
+    assert lint.secrets(statements(sql)) == {"hunter2"}
+
+
+def test_passwords_of_several_statements_come_together() -> None:
+    sql = "ALTER ROLE a PASSWORD 'hunter2'; SELECT 'hunter9'; ALTER ROLE b PASSWORD 'hunter3';"
+
+    assert lint.secrets(statements(sql)) == {"hunter2", "hunter3"}
