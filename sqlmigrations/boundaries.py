@@ -20,15 +20,17 @@ from sqlmigrations.lexer import (
     TokenKind,
     lex,
     opaque_end,
+    possessive,
     refuse_open_quote,
 )
 
-_BETWEEN = re.compile(rf"(?:[ \t\n\r\f\v;]|{LINE_COMMENT})*+")
+_BETWEEN = re.compile(possessive(rf"[ \t\n\r\f\v;]|{LINE_COMMENT}"))
 # One leap over everything that cannot end a statement; Python sees parentheses, dollars and semicolons.
 _BORING = re.compile(
-    rf"""(?:[^{LETTER}0-9$'"();\[\]\\/-]++|(?![eE]'){WORD}|{NUMBER}|{ESCAPE_STRING}|{PLAIN_STRING}|{QUOTED_NAME}
-    |-(?!-)|/(?!\*)|{LINE_COMMENT})*+""",
-    re.VERBOSE,
+    possessive(
+        rf"[^{LETTER}0-9$'\"();\[\]\\/-]++|(?![eE]'){WORD}|{NUMBER}|{ESCAPE_STRING}|{PLAIN_STRING}|{QUOTED_NAME}"
+        rf"|-(?!-)|/(?!\*)|{LINE_COMMENT}"
+    )
 )
 # Only routines have semicolons of their own outside parentheses, and the first comes behind BEGIN ATOMIC.
 _CREATE = re.compile(r"(?ai)create\b")
@@ -123,7 +125,6 @@ def _routine_end(text: str, pos: int, end: int, backslashes: set[int]) -> int:
         depth = max(depth + NESTING.get(word, 0), 0)
         if bodies and not opening and word == "end":
             bodies -= 1
-            opening = ["end"]
         elif word == ";" and depth == 0:
             if not bodies:
                 return last

@@ -11,26 +11,39 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
+
+def possessive(alternatives: str) -> str:
+    """A pattern that repeats a group any number of times and never gives back.
+
+    Before Python 3.11.5 (gh-106052) a possessive group ends wherever its last, failed round had got to. An
+    alternative that fails at once, tried last, puts it back to where that round began.
+    """
+    return rf"(?:{alternatives}|(?!))*+"
+
+
 # The server looks at bytes: everything beyond ASCII is a letter to it, a no-break space too.
 LETTER = r"A-Za-z_\x80-\U0010ffff"
 WORD = rf"[{LETTER}][{LETTER}0-9$]*+"
 LINE_COMMENT = r"--[^\n\r]*+"
 # String constants that only a line break separates are one constant, so an E'' goes on with its escapes.
 _CONTINUED = (
-    rf"(?:[ \t\f\v]|{LINE_COMMENT})*+[\n\r]"
-    rf"(?:[ \t\n\r\f\v]|{LINE_COMMENT}[\n\r])*+'"
+    possessive(rf"[ \t\f\v]|{LINE_COMMENT}")
+    + r"[\n\r]"
+    + possessive(rf"[ \t\n\r\f\v]|{LINE_COMMENT}[\n\r]")
+    + "'"
 )
-_PLAIN_BODY = r"(?:[^']++|'')*+'"
-_ESCAPE_BODY = r"(?:[^'\\]++|\\[\s\S]|'')*+'"
-PLAIN_STRING = rf"'{_PLAIN_BODY}(?:{_CONTINUED}{_PLAIN_BODY})*+"
-ESCAPE_STRING = rf"[eE]'{_ESCAPE_BODY}(?:{_CONTINUED}{_ESCAPE_BODY})*+(?!{_CONTINUED})"
-QUOTED_NAME = r'"(?:[^"]++|"")*+"'
-_DIGITS = r"[0-9](?:_?[0-9])*+"
+_PLAIN_BODY = possessive("[^']++|''") + "'"
+_ESCAPE_BODY = possessive(r"[^'\\]++|\\[\s\S]|''") + "'"
+PLAIN_STRING = rf"'{_PLAIN_BODY}" + possessive(_CONTINUED + _PLAIN_BODY)
+ESCAPE_STRING = rf"[eE]'{_ESCAPE_BODY}" + possessive(_CONTINUED + _ESCAPE_BODY) + rf"(?!{_CONTINUED})"
+QUOTED_NAME = '"' + possessive('[^"]++|""') + '"'
+_DIGITS = r"[0-9]" + possessive(r"_?[0-9]")
 NUMBER = (
-    r"0[xX](?:_?[0-9a-fA-F])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"
+    rf"0[xX]_?[0-9a-fA-F]{possessive('_?[0-9a-fA-F]')}"
+    rf"|0[oO]_?[0-7]{possessive('_?[0-7]')}|0[bB]_?[01]{possessive('_?[01]')}"
     rf"|(?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?"
 )
-_OPERATOR = r"(?:[~!@#^&|`?+*%<>=]|-(?!-)|/(?!\*))++"
+_OPERATOR = r"(?!--|/\*)[~!@#^&|`?+*%<>=/-]" + possessive(r"(?!--|/\*)[~!@#^&|`?+*%<>=/-]")
 _FREE_OPERATOR = re.compile(r"[~!@#^&|`?%]")
 
 _TOKEN = re.compile(

@@ -77,7 +77,7 @@ def begin_options(statement: Statement) -> str:
     modes: list[str] = []
     previous = ""
     for word in values(statement)[1:]:
-        if word in ("work", "transaction", ","):
+        if word == ",":
             continue
         if word in ("isolation", "read", "not", "deferrable") and (previous, word) not in _WITHIN_A_MODE:
             modes.append(word)
@@ -183,7 +183,7 @@ def _create_subscription(words: list[str]) -> bool:
 def _alter_subscription(words: list[str]) -> bool:
     action = words[3:5]
     if action[1:] == ["publication"]:
-        return action[0] == "refresh" or _is_on(words, "refresh", default=True)
+        return _is_on(words, "refresh", default=True)
     return action == ["set", "("] and any(option in words for option in ("failover", "two_phase"))
 
 

@@ -175,6 +175,7 @@ def test_libpg_query_refuses_what_is_left_open_too(name: str) -> None:
         ('u&"a;"', TokenKind.IDENTIFIER),
         ("'a;'", TokenKind.STRING),
         ("e'\\';'", TokenKind.STRING),
+        ("E'a\\\n'", TokenKind.STRING),
         ("N'a;'", TokenKind.STRING),
         ("b'0'", TokenKind.STRING),
         ("X'F'", TokenKind.STRING),
@@ -208,6 +209,7 @@ def test_a_text_that_is_one_token(text: str, kind: TokenKind) -> None:
     [
         ("a=-1", ["a", "=", "-", "1"]),
         ("a@-1", ["a", "@-", "1"]),
+        ("a%-1", ["a", "%-", "1"]),
         ("a*-+b", ["a", "*", "-", "+", "b"]),
         ("-+", ["-", "+"]),
         ("a<=b", ["a", "<=", "b"]),
@@ -233,6 +235,7 @@ def test_a_text_is_cut_into_tokens_as_the_server_does(text: str, expected: list[
         ("GRÖSSE", "grÖsse"),
         ('"Say ""Hi"""', 'Say "Hi"'),
         ('U&"d\\0061t\\+000061\\\\"', "data\\"),
+        ('U&"\\+10FFFF"', "\U0010ffff"),
         ('U&"\\+FFFFFF"', "\\+FFFFFF"),
         ('"d\\0061"', "d\\0061"),
         ("'It''s'", "'It''s'"),
@@ -280,6 +283,20 @@ def test_copy_data_with_carriage_returns_is_closed_by_its_line() -> None:
     statements = split(text).statements
 
     assert [statement.copy_data for statement in statements] == ["1\r\n", None]
+
+
+def test_from_stdout_means_from_stdin_as_to_the_server() -> None:
+    assert split("COPY t FROM STDOUT;\n1\n\\.\n").statements[0].copy_data == "1\n"
+
+
+def test_a_quoted_stdin_is_no_source_of_data() -> None:
+    assert len(split('COPY t FROM "stdin"; SELECT 1').statements) == 2
+
+
+def test_a_lone_carriage_return_ends_a_comment() -> None:
+    found = split("SELECT 1 -- it's;\r; SELECT 2").statements
+
+    assert [statement.text for statement in found] == ["SELECT 1 -- it's;\r;", "SELECT 2"]
 
 
 def test_psql_commands_are_listed_in_the_order_of_the_text() -> None:
