@@ -62,11 +62,11 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
     if status.integrity != "valid":
         hint = f"See what differs: python manage.py sqlmigrate_status -v 2{option}"
         broken = [finding for finding in status.findings if finding.severity.value == "error"]
-        text = f"{len(broken)} SQL migrations do not agree with their records: {_names(broken)}."
+        text = f"SQL migrations that do not agree with their records: {_names(broken)}."
         messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W002", obj=alias))
     if status.pending:
         hint = f"Apply them: python manage.py sqlmigrate_apply{option}"
-        text = f"{status.pending} SQL migrations are pending."
+        text = f"SQL migrations that are pending: {status.pending}."
         messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W001", obj=alias))
     return messages
 

@@ -84,7 +84,7 @@ class Command(SqlMigrationsCommand):
         if refusal is not None:
             raise refusal
         if check:
-            self.end(_check_code(plan), f"{len(plan.steps)} SQL migrations are pending.")
+            self.end(_check_code(plan), f"SQL migrations that are pending: {len(plan.steps)}.")
 
     def _apply(self, executor: Executor, order: Options) -> None:
         started = time.perf_counter()
@@ -100,7 +100,10 @@ class Command(SqlMigrationsCommand):
                 self.document(_document(executor.database, run) | content)
             raise
         except KeyboardInterrupt:
-            self.stderr.write("\nInterrupted; the migration under way was rolled back, those before it are recorded.")
+            self.stderr.write(
+                "\nInterrupted. The migration under way was rolled back, unless its COMMIT was being sent; those before it "
+                "are recorded. Look: python manage.py sqlmigrate_status"
+            )
             self.end(ExitCode.INTERRUPTED, "Interrupted.")
         self._summarise(executor.database, run, time.perf_counter() - started)
 
