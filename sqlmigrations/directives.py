@@ -133,8 +133,8 @@ def _depends(reading: _Reading, value: str, line: int) -> None:
             message = f"depends: {entry} - dependencies on Django migrations are not supported by this version."
             remedy = "Remove it from the line; run manage.py migrate before manage.py sqlmigrate_apply."
             raise Refused(message, remedy, "not-supported")
-        label, dot, name = entry.rpartition(".")
-        reading.depends.append(Dependency(label if dot else "", name.removesuffix(".sql"), line))
+        label, _, name = entry.removesuffix(".sql").rpartition(".")
+        reading.depends.append(Dependency(label, name, line))
 
 
 def _allow(reading: _Reading, value: str, line: int) -> None:

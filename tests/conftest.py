@@ -8,12 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 
 from project.embedded.server import Server
 from tests.embedded import Folder, lend
+from tests.inprocess import LocalSite, pointed_at
 from tests.servers import Database, lend_database, socket_url
 from tests.site import Site
 
@@ -50,6 +52,18 @@ def site(tmp_path: Path, fresh_database: Database) -> Site:
     made = Site(tmp_path, fresh_database)
     made.migrations.mkdir()
     return made
+
+
+@pytest.fixture
+def local_site(
+    tmp_path: Path, fresh_database: Database, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalSite]:
+    """As ``site``, in this process: files are shown relative to its folder, models read its database."""
+    made = LocalSite(tmp_path, fresh_database)
+    made.migrations.mkdir()
+    monkeypatch.chdir(tmp_path)
+    with django_db_blocker.unblock(), pointed_at(fresh_database):
+        yield made
 
 
 @pytest.fixture

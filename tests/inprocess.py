@@ -1,0 +1,54 @@
+"""A throw-away site whose commands run in this process: for what needs a database, but no process of its own."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connections
+from django.test import override_settings
+
+from tests.servers import Database
+from tests.site import Site
+
+
+@dataclass(frozen=True)
+class LocalSite(Site):
+    """As ``Site``; ``settings`` are further keys of SQLMIGRATIONS, to be changed at will."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def run(
+        self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a management command; the shell's exit code is the one its CommandError carries."""
+        stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+        ours = {"DIRS": {"project": self.migrations}, **self.settings}
+        with override_settings(SQLMIGRATIONS=ours):
+            try:
+                call_command(*arguments, stdout=stdout, stderr=stderr)
+            except CommandError as error:
+                code = error.returncode
+        ended = subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+        assert not check or code == 0, ended
+        return ended
+
+
+@contextmanager
+def pointed_at(database: Database) -> Iterator[None]:
+    """Django's default connection of this process leads to another database meanwhile."""
+    connection = connections["default"]
+    connection.close()
+    before = connection.settings_dict["NAME"]
+    connection.settings_dict["NAME"] = database.name
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = before

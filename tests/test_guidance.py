@@ -1,0 +1,57 @@
+"""What is advised, by SQLSTATE and by the words of a refused connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from sqlmigrations.guidance import STATES, advice, connection_advice
+from sqlmigrations.types import ServerError
+
+APPLY = "python manage.py sqlmigrate_apply"
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_known_state_has_advice_that_ends_with_the_command(state: str) -> None:
+    found = advice(ServerError(state, "x"))
+
+    assert found.endswith(f"Then run  {APPLY}")
+    assert found != advice(ServerError("XX000", "x"))
+
+
+def test_a_state_without_its_own_advice_gets_that_of_its_class() -> None:
+    expected = f"A value does not fit. Correct the data or the expression. Then run  {APPLY}"
+
+    assert advice(ServerError("22012", "division by zero")) == expected
+
+
+def test_an_unknown_class_gets_the_general_advice() -> None:
+    assert advice(ServerError("XX000", "internal error")) == f"Correct the cause. Then run  {APPLY}"
+
+
+def test_a_lost_connection_is_told_as_one() -> None:
+    lost = advice(ServerError("", "server closed the connection unexpectedly", lost=True))
+
+    assert lost == f"The connection broke. Check the network and the server's log. Then run  {APPLY}"
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ('connection to server at "::1", port 1 failed: Connection refused', "--wait-for-db 30"),
+        (
+            'connection to server on socket "/x/.s.PGSQL.5432" failed: No such file or directory',
+            "folder of its socket",
+        ),
+        ('FATAL:  password authentication failed for user "app"', "Check USER and PASSWORD"),
+        ("fe_sendauth: no password supplied", "Set PASSWORD"),
+        ('FATAL:  database "shop" does not exist', "createdb"),
+        ("FATAL:  the database system is starting up", "until the server has started"),
+        ('could not translate host name "nowhere" to address', "Check HOST"),
+        ("timeout expired", "the network between"),
+        ("FATAL:  sorry, too many clients already", "max_connections"),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.1"', "pg_hba.conf"),
+        ("something else", "Check the settings of the database alias."),
+    ],
+)
+def test_a_refused_connection_is_advised_by_its_words(words: str, part: str) -> None:
+    assert part in connection_advice(ServerError("", words, lost=True))
