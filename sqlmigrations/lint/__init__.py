@@ -12,8 +12,9 @@ from sqlmigrations.lint import (
     session,
     shape,
 )
-from sqlmigrations.lint.creations import Created, Creation, Kind, created, unguarded
+from sqlmigrations.lint.creations import created, unguarded
 from sqlmigrations.lint.inspection import inspect
+from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.lint.reading import Name
 from sqlmigrations.lint.rulebook import RULES, Rule
 from sqlmigrations.lint.scene import Subject

@@ -1,15 +1,14 @@
-"""What statements create: a later statement about it cannot hurt what was there before."""
+"""Which objects statements create, told from their tokens."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterator, Sequence
 
 from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import actions, new_column
 from sqlmigrations.lint.literals import code_in
+from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.lint.reading import Name, Reader, find, is_word
 from sqlmigrations.scanner import Statement
 
@@ -18,96 +17,8 @@ _INTO = re.compile(r"\binto\b", re.IGNORECASE)
 _MODIFIERS = frozenset(
     {"global", "local", "temp", "temporary", "unlogged", "unique", "recursive", "constraint", "foreign"}
 )
+_KINDS = frozenset(kind.value for kind in Kind) - {Kind.COLUMN.value}
 _TEMPORARY = frozenset({"temp", "temporary"})
-
-
-class Kind(Enum):
-    """What kind of object a statement creates."""
-
-    TABLE = "table"
-    VIEW = "view"
-    MATERIALIZED_VIEW = "materialized view"
-    SEQUENCE = "sequence"
-    INDEX = "index"
-    TYPE = "type"
-    DOMAIN = "domain"
-    FUNCTION = "function"
-    PROCEDURE = "procedure"
-    AGGREGATE = "aggregate"
-    SCHEMA = "schema"
-    EXTENSION = "extension"
-    TRIGGER = "trigger"
-    POLICY = "policy"
-    ROLE = "role"
-    USER = "user"
-    COLUMN = "column"
-
-    @property
-    def is_relation(self) -> bool:
-        """Whether it shares one namespace with tables."""
-        return self in _RELATIONS
-
-    @property
-    def namespace(self) -> str:
-        """Kinds with the same one cannot share a name."""
-        return _NAMESPACES.get(self, self.value)
-
-
-_RELATIONS = frozenset({Kind.TABLE, Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.SEQUENCE, Kind.INDEX})
-_NAMESPACES = {
-    **dict.fromkeys(_RELATIONS, "relation"),
-    **dict.fromkeys((Kind.TYPE, Kind.DOMAIN), "type"),
-    **dict.fromkeys((Kind.FUNCTION, Kind.PROCEDURE, Kind.AGGREGATE), "routine"),
-    **dict.fromkeys((Kind.ROLE, Kind.USER), "role"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Creation:
-    """One object a statement creates.
-
-    Attributes:
-        line: Of the statement's object name, from 1.
-        guarded: IF NOT EXISTS, OR REPLACE, inside a DO block, or temporary: no harm where it exists already.
-        start: Offset of the name in the file.
-        origin: Tells creations of different files apart.
-        renamed_from: The name it had before; then it is new only if that one was.
-    """
-
-    kind: Kind
-    name: Name
-    line: int
-    guarded: bool
-    start: int
-    origin: int
-    renamed_from: Name | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """Everything some files create; ``|`` joins those of several files."""
-
-    places: Mapping[tuple[str, Name], frozenset[Creation]] = field(default_factory=dict)
-
-    def __or__(self, other: Created) -> Created:
-        joined = dict(self.places)
-        for key, places in other.places.items():
-            joined[key] = joined.get(key, frozenset()) | places
-        return Created(joined)
-
-    def before(self, kind: Kind, name: Name, statement: Statement) -> bool:
-        """Whether it was created earlier: in another of the files, or further up in the statement's own."""
-        return self._before(kind, name, hash(statement.source), statement.start, set())
-
-    def _before(self, kind: Kind, name: Name, origin: int, start: int, seen: set[Creation]) -> bool:
-        for place in self.places.get((kind.namespace, name), frozenset()) - seen:
-            if place.origin == origin and place.start >= start:
-                continue
-            seen.add(place)
-            former = place.renamed_from
-            if former is None or self._before(kind, former, place.origin, place.start, seen):
-                return True
-        return False
 
 
 def created(statements: Sequence[Statement]) -> Created:
@@ -153,8 +64,7 @@ def creations(statement: Statement) -> Iterator[Creation]:
 
 def _create(statement: Statement, tokens: Sequence[Token], *, guarded: bool = False) -> Iterator[Creation]:
     reader = Reader(tokens)
-    if not reader.take("create"):
-        return
+    reader.take("create")
     guarded |= reader.take("or", "replace")
     modifiers = set()
     while modifier := reader.take_any(_MODIFIERS):
@@ -174,10 +84,8 @@ def _create(statement: Statement, tokens: Sequence[Token], *, guarded: bool = Fa
 def _kind(reader: Reader) -> Kind | None:
     if reader.take("materialized", "view"):
         return Kind.MATERIALIZED_VIEW
-    if reader.sees("user", "mapping"):
-        return None
-    word = reader.take_any(frozenset(kind.value for kind in Kind) - {Kind.COLUMN.value} | {"group"})
-    return Kind.ROLE if word == "group" else Kind(word) if word else None
+    word = reader.take_any(_KINDS)
+    return Kind(word) if word else None
 
 
 def _index_name(reader: Reader, name: Name) -> Name:
@@ -233,7 +141,7 @@ def _do(statement: Statement) -> Iterator[Creation]:
 def _select_into(statement: Statement) -> Iterator[Creation]:
     tokens = statement.tokens()
     at = find(tokens, "into")
-    if at is None or (at and is_word(tokens[at - 1], "insert")) or is_word(tokens[at - 1], "merge"):
+    if at is None or tokens[at - 1].value in {"insert", "merge"}:
         return
     reader = Reader(tokens, at + 1)
     modifiers = reader.take_any(_MODIFIERS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sqlmigrations.lexer import Token
-from sqlmigrations.lint.creations import Kind
+from sqlmigrations.lint.objects import Kind
 from sqlmigrations.lint.reading import Name, Reader, depths, find, is_word, outer
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlmigrations.lint.creations import Created, created
+from sqlmigrations.lint.creations import created
+from sqlmigrations.lint.objects import Created
 from sqlmigrations.lint.rulebook import CHECKS, RULES, UNKNOWN_RULE, UNUSED_ALLOW, Check, Rule, Sighting
 from sqlmigrations.lint.scene import Scene, Subject
 from sqlmigrations.scanner import Statement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlmigrations.lint.creations import Kind
+from sqlmigrations.lint.objects import Kind
 from sqlmigrations.lint.reading import Name, Reader, phrase
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene

@@ -9,7 +9,8 @@ from functools import cached_property
 from sqlmigrations import statements
 from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import Action, Column, Constraint, actions, new_column, new_constraint
-from sqlmigrations.lint.creations import Created, Kind, column_name
+from sqlmigrations.lint.creations import column_name
+from sqlmigrations.lint.objects import Created, Kind
 from sqlmigrations.lint.reading import Name, Reader
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Allowance, Mode

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice, takewhile
 
 from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.literals import code, decoded, is_literal, pieces
-from sqlmigrations.lint.reading import depths
+from sqlmigrations.lint.reading import Reader, depths
 from sqlmigrations.scanner import Statement
 
 # Looked for before a statement is taken apart, so that a million INSERT lines cost next to nothing.
@@ -21,8 +21,9 @@ _HINT = re.compile(
 _KEYS = frozenset({"password", "passwd", "sslpassword"})
 _CONNINFO = re.compile(r"\b(?:ssl)?passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.)+)'|([^\s'\"&]+))", re.IGNORECASE)
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:([^\s/@'\"]+)@", re.IGNORECASE)
-# Text of a command whose password comes next: 'ALTER ROLE r PASSWORD ' || ..., format('PASSWORD %L', ...).
-_OPEN_END = re.compile(r"\bpassword\s*(?:'*\s*\Z|'?%[0-9$]*[LIs])", re.IGNORECASE)
+# Text of a command whose password comes next: 'ALTER ROLE r PASSWORD ' || ..., format('... PASSWORD %L', ...).
+_OPEN_END = re.compile(r"\bpassword\s*'*\s*\Z", re.IGNORECASE)
+_TEMPLATE = re.compile(r"\bpassword\s*'?%[0-9$]*[LIs]", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"%[0-9$]*[LIs]?|\$[0-9]+|\?|:\w+|\{\w*\}|<[^>]*>|\*+")
 
 
@@ -67,20 +68,27 @@ def secrets_in(tokens: Sequence[Token]) -> Iterator[Secret]:
             yield from _secret(token.start, (text, *pieces(token)))
         elif _HINT.search(text):
             yield from _inside(token, text)
-            if _OPEN_END.search(text):
+            if _goes_on(tokens, index, text):
                 follows, since = True, depth
 
 
 def _is_password(tokens: Sequence[Token], index: int) -> bool:
-    """PASSWORD 'x', and PL/pgSQL's my_password text := 'x'."""
+    """PASSWORD 'x', my_password => 'x', and PL/pgSQL's my_password text := 'x'."""
     before = tokens[index - 1] if index else None
     if before is None:
         return False
-    if before.text == ":=":
-        return any(
-            token.kind is TokenKind.WORD and "passw" in token.value for token in tokens[max(0, index - 4) : index]
-        )
+    if before.text in {":=", "=>"}:
+        words = takewhile(lambda token: token.kind is TokenKind.WORD, reversed(tokens[: index - 1]))
+        return any("passw" in token.value for token in islice(words, 4))
     return before.kind in {TokenKind.WORD, TokenKind.IDENTIFIER} and before.value.lower() in _KEYS
+
+
+def _goes_on(tokens: Sequence[Token], index: int, text: str) -> bool:
+    """Whether the literals after this one are put behind its PASSWORD."""
+    if Reader(tokens, index + 1).mark("||"):
+        return _OPEN_END.search(text) is not None
+    called = Reader(tokens, max(index - 2, 0))
+    return called.take("format") and called.mark("(") and _TEMPLATE.search(text) is not None
 
 
 def _inside(token: Token, text: str) -> Iterator[Secret]:

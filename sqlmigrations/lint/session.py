@@ -32,10 +32,11 @@ def session_state(scene: Scene) -> Iterator[Sighting]:
     """Outside a transaction SET LOCAL has no effect, so there a plain SET is right."""
     if scene.subject.mode is Mode.STATEMENTS:
         return
-    reader = scene.reader()
-    if reader.take("select"):
+    if statements.verb(scene.statement)[:1] == ("SELECT",):
         yield from _set_config(scene)
-    elif reader.take("set"):
+        return
+    reader = scene.reader()
+    if reader.take("set"):
         yield from _set(scene, reader)
     elif not reader.sees("discard", "all"):
         words = phrase(scene.tokens[:2])
@@ -69,6 +70,8 @@ def _set(scene: Scene, reader: Reader) -> Iterator[Sighting]:
 
 def _set_config(scene: Scene) -> Iterator[Sighting]:
     """``set_config('name', 'value', false)``, as in the first lines of a pg_dump."""
+    if "set_config" not in scene.statement.text.lower():
+        return
     for start, arguments in _calls(scene.tokens, "set_config"):
         if len(arguments) == 3 and arguments[0].kind.name == "STRING" and is_word(arguments[2], "false"):
             setting, value = decoded(arguments[0]), arguments[1].text

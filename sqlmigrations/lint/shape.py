@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlmigrations import statements
 from sqlmigrations.lexer import Token, TokenKind
-from sqlmigrations.lint.creations import Kind
 from sqlmigrations.lint.literals import decoded
+from sqlmigrations.lint.objects import Kind
 from sqlmigrations.lint.reading import Name, Reader, is_word
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene

@@ -33,6 +33,7 @@ from tests.lint.looking import statements
         ("DO $$ BEGIN EXECUTE 'CREATE ROLE r PASSWORD ''it''''s'''; END $$;", {"it's", "it''s", "it''''s"}),
         ("DO $$ BEGIN EXECUTE format('ALTER ROLE %I PASSWORD %L', 'r', 'hunter2'); END $$;", {"r", "hunter2"}),
         ("DO $$ BEGIN EXECUTE 'ALTER ROLE r PASSWORD ' || quote_literal('hunter2'); RAISE 'x'; END $$;", {"hunter2"}),
+        ("SELECT set_password(new_password => 'hunter2', reason => 'none');", {"hunter2"}),
         ("DO $$ DECLARE v_password text := 'hunter2'; BEGIN NULL; END $$;", {"hunter2"}),
         ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $f$ ALTER ROLE r PASSWORD 'hunter2' $f$;", {"hunter2"}),
     ],
@@ -49,6 +50,9 @@ def test_every_spelling_of_a_password_is_known(sql: str, expected: set[str]) -> 
     [
         "ALTER ROLE r PASSWORD NULL;",
         "ALTER ROLE r PASSWORD '';",
+        "INSERT INTO words VALUES ('password', 'Passwort'), ('Your password %s', 'subject');",
+        "INSERT INTO words SELECT 'the password', 'x' || 'y';",
+        "SELECT f(password, kind := 'x');",
         "SELECT 1 AS \"PASSWORD 'hunter2'\" -- PASSWORD 'hunter2'",
         "CREATE TABLE users (password text DEFAULT 'none' CHECK (password <> 'x'));",
         "COMMENT ON COLUMN users.password IS 'md5';",
