@@ -19,7 +19,8 @@ from sqlmigrations.types import Finding, Severity, Source, SqlFile, SqlMigration
 
 # bigint holds every number of up to 18 digits.
 _NAME = re.compile(r"(?P<number>[0-9]{1,18})_(?P<slug>\w[\w-]*)")
-_NEAR_NAME = re.compile(r"[vV]?(?P<number>[0-9][0-9_.]*?)[-_. ]+(?P<slug>\w.*)")
+_NEAR_NAME = re.compile(r"[vV]?(?P<number>[0-9]+(?:[-_.][0-9]+)*)(?:[-_. ]+(?P<slug>\w.*))?")
+_DATE = re.compile(r"[0-9]{4}[-_.][0-9]{2}[-_.][0-9]{2}\b")
 _NOT_YET = {
     "verify": "Verification files (.verify.sql) are not supported by this version.",
     "repeatable": "Repeatable files (R__slug.sql) are not supported by this version.",
@@ -45,6 +46,7 @@ class _Folder:
     source: Source
     ups: dict[str, SqlFile] = field(default_factory=dict)
     downs: dict[str, SqlFile] = field(default_factory=dict)
+    misnamed: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -88,6 +90,7 @@ def _read_folder(source: Source, ignore: Sequence[str]) -> _Folder:
     root = os.path.realpath(source.folder)
     for entry in entries:
         _read_entry(folder, entry, f"{base}/{entry.name}", root)
+    folder.findings += _bad_names(base, folder.misnamed, [entry.name for entry in entries])
     return folder
 
 
@@ -97,7 +100,7 @@ def _read_entry(folder: _Folder, entry: os.DirEntry[str], location: str, root: s
         remedy = f"Move {location} elsewhere, or name it in SQLMIGRATIONS['IGNORE']."
         folder.findings.append(_file_error("file-kind", _NOT_YET[kind], remedy, location))
     elif not _NAME.fullmatch(stem) or not entry.name.endswith(".sql"):
-        folder.findings.append(_bad_name(folder, entry.name, location))
+        folder.misnamed.append(entry.name)
     else:
         file = _read_file(folder, entry, location, root)
         if file is not None:
@@ -162,18 +165,35 @@ def _migrations(folder: _Folder) -> list[SqlMigration]:
     return sorted(found, key=lambda migration: (migration.version, migration.name))
 
 
-def _bad_name(folder: _Folder, name: str, location: str) -> Finding:
-    near = _NEAR_NAME.fullmatch(_kind(name)[0])
-    if near:
-        number, slug = re.sub(r"\D", "", near["number"])[:18], near["slug"]
-    else:
-        taken = [int(stem.partition("_")[0]) for stem in folder.ups]
-        number, slug = f"{max(taken, default=0) + 1:03d}", _kind(name)[0]
-    suffix = ".down.sql" if _kind(name)[1] == "down" else ".sql"
-    slug = re.sub(r"\W+", "_", slug).strip("_").lower() or "migration"
-    new = str(Path(location).with_name(f"{number}_{slug}{suffix}"))
-    message = "Not a migration's name: NNN_slug.sql is expected, digits first."
-    return _file_error("file-name", message, f"mv {shlex.quote(location)} {shlex.quote(new)}", location)
+def _bad_names(base: str, misnamed: Sequence[str], every: Iterable[str]) -> Iterator[Finding]:
+    taken = [int(name.partition("_")[0]) for name in every if _NAME.fullmatch(_kind(name)[0])]
+    free = max(taken, default=0) + 1
+    numbers: dict[str, str] = {}
+    nears = {stem: _NEAR_NAME.fullmatch(stem) for stem, _ in map(_kind, misnamed)}
+    parts = max((len(_parts(near["number"])) for near in nears.values() if near), default=1)
+    for name in misnamed:
+        stem, kind = _kind(name)
+        near = nears[stem]
+        slug = (near["slug"] or "") if near else stem
+        # An up and its down get the same number.
+        number = _number(near["number"], parts) if near else numbers.setdefault(stem, f"{free + len(numbers):03d}")
+        slug = re.sub(r"\W+", "_", slug).strip("_").lower() or "migration"
+        new = f"{base}/{number}_{slug}{'.down.sql' if kind == 'down' else '.sql'}"
+        message = "Not a migration's name: NNN_slug.sql is expected, digits first."
+        remedy = f"mv {shlex.quote(f'{base}/{name}')} {shlex.quote(new)}"
+        yield _file_error("file-name", message, remedy, f"{base}/{name}")
+
+
+def _parts(written: str) -> list[str]:
+    """The numbers a version is made of; a date is one."""
+    return [re.sub(r"\D", "", written)] if _DATE.match(written) else re.split("[-_.]", written)
+
+
+def _number(written: str, parts: int) -> str:
+    """One number that keeps the order: V1_2 comes before V1_10, and both before V2."""
+    first, *others = _parts(written)
+    others += ["0"] * (parts - 1 - len(others))
+    return "".join([first, *(part.zfill(3) for part in others)])[:18]
 
 
 def _twins(base: str, names: Sequence[str]) -> Iterator[Finding]:
