@@ -16,6 +16,7 @@ from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.types import TRACKING_LABEL, Finding, Severity, Source
 
 FOLDER = "migrations_sql"
+_A_DURATION = "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,11 @@ def _flag(value: Any) -> bool:
 
 def _duration(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError('a duration such as "3s" or "15min"')
-    return duration_ms(str(value))
+        raise ValueError(_A_DURATION)
+    try:
+        return duration_ms(str(value))
+    except ValueError:
+        raise ValueError(_A_DURATION) from None
 
 
 def _optional_duration(value: Any) -> int | None:

@@ -24,6 +24,7 @@ from sqlmigrations.run import Bench, Run, RunMode
 from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, SqlMigration, Status
 
 EVERYTHING = Target()
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,10 @@ class Executor:
         bench = Bench(self.database, fence_wait_ms)
         try:
             queries = bench.session.connection
-            tracking, rows = self._rows(queries, None)
-            self.ledger.check_rights(queries, tracking)
+            with self._answering():
+                tracking = self.ledger.tracking(queries)
+                self.ledger.check_rights(queries, tracking)
+                rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
             plan = self._build(loaded, rows, options)
             self._refuse(plan)
             if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
@@ -171,10 +174,17 @@ class Executor:
         )
 
     def _rows(self, queries: Queries, known: Sequence[str] | None) -> tuple[Tracking, tuple[Applied, ...]]:
-        try:
+        with self._answering():
             tracking = self.ledger.tracking(queries)
             return tracking, self.ledger.read(queries, known) if tracking is Tracking.PRESENT else ()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
         except StatementFailed as failed:
+            if failed.server.sqlstate == _INSUFFICIENT_PRIVILEGE:
+                raise self.ledger.unreadable(failed.server) from None
             raise postgresql.unreachable(failed.server) from None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import Applied
+from sqlmigrations.types import Applied, ServerError
 
 LEDGER, EVENTS, TEXTS = "schema_migrations", "schema_migration_events", "schema_migration_texts"
 
@@ -108,6 +108,14 @@ class Ledger:
             join, text, params = _JOIN_TEXTS.format(**names), "t.body", [list(known)]
         rows = queries.query(_READ.format(text=text, join=join, **names), params)
         return tuple(_applied(row) for row in rows)
+
+    def unreadable(self, server: ServerError) -> ConfigurationError:
+        """The error for a role without SELECT on the tables."""
+        tables = ", ".join(self.names.values())
+        return ConfigurationError(
+            f"The role of this alias may not read the tracking tables: {server.message}.",
+            remedy=f"As the owner, for that role:  GRANT SELECT ON {tables} TO ...;",
+        )
 
     def check_rights(self, queries: Queries, tracking: Tracking) -> None:
         """Whether this role can create the tables, or write to them when they exist.

@@ -101,8 +101,8 @@ class Command(SqlMigrationsCommand):
             raise
         except KeyboardInterrupt:
             self.stderr.write(
-                "\nInterrupted. The migration under way was rolled back, unless its COMMIT was being sent; those before it "
-                "are recorded. Look: python manage.py sqlmigrate_status"
+                "\nInterrupted. The migration under way was rolled back, unless its COMMIT was being sent; "
+                "those before it are recorded. Look: python manage.py sqlmigrate_status"
             )
             self.end(ExitCode.INTERRUPTED, "Interrupted.")
         self._summarise(executor.database, run, time.perf_counter() - started)
