@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlmigrations.lexer import Token
 from sqlmigrations.lint.objects import Kind
-from sqlmigrations.lint.reading import Name, Reader, depths, find, is_word, outer
+from sqlmigrations.lint.reading import Name, Reader, depths, find, is_word, outer, phrase
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
 from sqlmigrations.types import Severity
@@ -150,18 +150,21 @@ def _removals(scene: Scene) -> Iterator[tuple[Sequence[Token], str, list[str]]]:
     elif reader.take("drop") and not reader.sees("owned"):
         names = _dropped(scene, reader)
         if names:
-            yield scene.tokens, "drop", [str(name) for name in names]
+            yield scene.tokens, "drop", names
 
 
-def _dropped(scene: Scene, reader: Reader) -> list[Name]:
+def _dropped(scene: Scene, reader: Reader) -> list[str]:
     """What a DROP names and this run did not create."""
+    whole = phrase(scene.tokens[1:-1])
     reader.take("materialized") or reader.take("foreign") or reader.take("event")
     word = reader.token.value if reader.token else ""
     reader.at += 1
     kind = next((kind for kind in Kind if kind.value == word.replace("routine", "function")), None)
     reader.take("concurrently")
     reader.guard()
-    return [name for name in reader.names() if kind is None or not scene.is_new(name, kind)]
+    if kind is None:
+        return [whole]
+    return [str(name) for name in reader.names() if not scene.is_new(name, kind)]
 
 
 @rule(

@@ -68,6 +68,7 @@ def test_what_is_guarded_creates_no_conflict(sql: str) -> None:
         "DO $$ BEGIN CREATE TABLE T (); END $$;",
         "DO 'BEGIN EXECUTE ''CREATE TABLE t ()''; END';",
         "CREATE TABLE s (); ALTER TABLE s RENAME TO t;",
+        "CREATE TABLE t (); DROP TABLE t; CREATE TABLE t ();",
         "CREATE TABLE app.t (); ALTER TABLE app.t SET SCHEMA public;",
         "CREATE TEMP TABLE pg_temp.t ();",
     ],

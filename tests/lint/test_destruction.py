@@ -142,6 +142,22 @@ def test_cascade_of_a_drop_is_a_danger_of_its_own() -> None:
     ]
 
 
+def test_cascade_of_an_unusual_object_is_quoted_whole() -> None:
+    sql = "DROP TRIGGER IF EXISTS touch ON invoices CASCADE;"
+
+    found = look(sql)
+
+    assert found == [
+        warning(
+            "cascade",
+            (1, 42),
+            "CASCADE removes whatever depends on TRIGGER IF EXISTS touch ON invoices, which the file does not name.",
+            "Leave CASCADE out: the server's error lists what depends on TRIGGER IF EXISTS touch ON "
+            "invoices; drop those first, by name.",
+        ),
+    ]
+
+
 def test_cascade_of_a_column_names_the_column() -> None:
     sql = "ALTER TABLE invoices DROP COLUMN total CASCADE;"
 

@@ -52,6 +52,7 @@ def test_every_spelling_of_a_password_is_known(sql: str, expected: set[str]) -> 
         "ALTER ROLE r PASSWORD '';",
         "INSERT INTO words VALUES ('password', 'Passwort'), ('Your password %s', 'subject');",
         "INSERT INTO words SELECT 'the password', 'x' || 'y';",
+        "SELECT $$'a' IS NOT password%TYPE$$;",
         "SELECT f(password, kind := 'x');",
         "SELECT 1 AS \"PASSWORD 'hunter2'\" -- PASSWORD 'hunter2'",
         "CREATE TABLE users (password text DEFAULT 'none' CHECK (password <> 'x'));",

@@ -242,6 +242,7 @@ def test_string_rules_may_not_change_by_function() -> None:
         "SELECT set_config('search_path', '', true);",
         "SELECT set_config(name, value, false) FROM settings;",
         "SET LOCAL standard_conforming_strings = on;",
+        "SELECT set_config('standard_conforming_strings', 'on', true);",
         "ALTER ROLE clerk SET standard_conforming_strings = off;",
         "SELECT pg_advisory_unlock(1);",
         "SELECT 'pg_advisory_unlock_all()';",
