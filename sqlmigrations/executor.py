@@ -140,9 +140,9 @@ class Executor:
             self._refuse(plan)
             if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
                 _refuse_hand_made(queries, plan)
-            mark = RunMark(uuid.uuid4(), provenance.collect(), self.settings.keep_sql)
+            mark = RunMark(uuid.uuid4(), self.database, provenance.collect(), self.settings.keep_sql)
             run = Run(plan, mark, self.ledger, bench, lock, options.mode)
-            with run.announced(self.database):
+            with run.announced():
                 yield run
         finally:
             bench.close()

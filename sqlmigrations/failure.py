@@ -13,6 +13,8 @@ from sqlmigrations.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Finding, ServerError, Severity
 
 _LONGEST_LINE = 200
+# In details of class 23: "Key (email)=(ada@example.org) already exists", "Failing row contains (1, Ada, null)".
+_VALUES = re.compile(r"(\)=|row contains )\(.*?\)(?= |\.?$)", re.DOTALL)
 _QUOTED = re.compile(r'"([^"]+)"')
 # Class 23: integrity constraint violation.
 _CONSTRAINTS = "23"
@@ -39,11 +41,11 @@ def report(step: Step, statement: Statement | None, server: ServerError) -> Migr
 
 
 def masked(server: ServerError, secrets: frozenset[str]) -> ServerError:
-    """What the server said, without the secrets of a file."""
+    """What the server said, without the secrets of a file and without the values of anybody's rows."""
     return replace(
         server,
         message=mask(server.message, secrets),
-        detail=mask(server.detail, secrets),
+        detail=_VALUES.sub(r"\1(...)", mask(server.detail, secrets)),
         hint=mask(server.hint, secrets),
         context=mask(server.context, secrets),
     )
@@ -69,7 +71,7 @@ def _mentioned(statement: Statement, message: str) -> int:
 
 def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:
     """The line with the one before and after it, and a caret under the column."""
-    lines = mask_lines(text, secrets)
+    lines = mask_lines(text.removesuffix("\n"), secrets)
     width = len(str(min(line + 1, len(lines))))
     shown = []
     for number in range(max(1, line - 1), min(line + 1, len(lines)) + 1):

@@ -37,8 +37,8 @@ _ADVICE = MappingProxyType(
         "named above.",
         "23502": "Existing rows have no value for the column. Add it nullable or with a DEFAULT, fill it, and set NOT "
         "NULL afterwards.",
-        "23505": "Rows with the same key exist. Find them with  SELECT ... GROUP BY ... HAVING count(*) > 1 , or write "
-        "INSERT ... ON CONFLICT DO NOTHING.",
+        "23505": "Rows with the same key exist. Find them with  SELECT ... GROUP BY ... HAVING count(*) > 1 , or "
+        "write INSERT ... ON CONFLICT DO NOTHING.",
         "23503": "A row refers to one that is not there. Correct the data or the order of statements.",
         "23514": "Rows break the constraint. Correct them first, or add it NOT VALID and VALIDATE it later.",
         "55P04": "A value added by ALTER TYPE ... ADD VALUE can be used only after COMMIT. Move its first use into "

@@ -16,6 +16,8 @@ from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, SqlMigration, State
 
 IN_FORCE = "applied"
+# Findings that come from the ledger, not from the files alone.
+LEDGER_RULES = frozenset({"modified", "renamed", "missing", "late"})
 
 
 @dataclass(frozen=True, slots=True)

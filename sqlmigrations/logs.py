@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlmigrations import signals
 from sqlmigrations.exceptions import MigrationFailed
+from sqlmigrations.types import Result
 
 logger = logging.getLogger("sqlmigrations")
 # Where the project configures no logging, the commands' own output is enough.
@@ -58,7 +59,8 @@ def _migration_finished(step: Any, outcome: Any, error: Any, **common: Any) -> N
 
 
 def _run_finished(outcomes: Any, error: Any, duration_ms: float, **common: Any) -> None:
-    message = f"Run finished, {len(outcomes)} done" + (f", stopped by {type(error).__name__}" if error else "")
+    done = sum(outcome.result is not Result.FAILED for outcome in outcomes)
+    message = f"Run finished, {done} done" + (f", stopped by {type(error).__name__}" if error else "")
     level = logging.ERROR if error else logging.INFO if outcomes else logging.DEBUG
     fields = {"run_id": str(common["run_id"]), "database": common["database"], "duration_ms": round(duration_ms, 3)}
     _log(level, message, event="run_finished", **fields)

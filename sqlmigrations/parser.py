@@ -41,7 +41,9 @@ def parse(migration: SqlMigration) -> Script:
         found = split(migration.file.text)
     except ScanError as error:
         found = Split((), ())
-        danger = _danger(migration, "unterminated", f"{error.message}.", "Close it.", error.line, error.column)
+        message = f"{error.message[:1].upper()}{error.message[1:]}."
+        remedy = "Close it; a quote inside a literal is written twice: 'it''s'."
+        danger = _danger(migration, "unterminated", message, remedy, error.line, error.column)
         dangers = [danger]
     else:
         dangers = [_meta_command(migration, text, line, column) for text, line, column in _meta(found)]

@@ -14,7 +14,7 @@ from sqlmigrations.exceptions import (
     SqlMigrationsError,
     UnsafePlan,
 )
-from sqlmigrations.integrity import Comparison, compare
+from sqlmigrations.integrity import LEDGER_RULES, Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.scanner import ScanError, split
@@ -89,9 +89,9 @@ class Plan:
         if any(finding.rule == "partial" for finding in self.disagreements):
             return PartialMigration("A migration is half done; nothing has run.", findings=self.disagreements)
         if self.disagreements:
-            return IntegrityError(
-                "The migration files are not in order; nothing has run.", findings=self.disagreements
-            )
+            recorded = any(finding.rule in LEDGER_RULES for finding in self.disagreements)
+            what = "do not agree with what is recorded" if recorded else "are not in order"
+            return IntegrityError(f"The migration files {what}; nothing has run.", findings=self.disagreements)
         if self.dangers:
             return UnsafePlan("The plan is not safe to run; nothing has run.", findings=self.dangers)
         return None

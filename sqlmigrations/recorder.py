@@ -89,6 +89,7 @@ class RunMark:
     """What all records of one run have in common."""
 
     id: uuid.UUID
+    database: str
     by: Provenance
     keep_sql: bool
 

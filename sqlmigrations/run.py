@@ -29,6 +29,7 @@ from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import TRACKING_LABEL, Outcome, Result
 
 _ATTEMPTS = 2
+_DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)
 
 
 class RunMode(Enum):
@@ -94,6 +95,7 @@ class Run:
             DatabaseUnavailable: The server went away before COMMIT and did not come back.
         """
         self._ask(step)
+        started = time.perf_counter()
         try:
             self._open_history(step)
             outcome = self._perform(step)
@@ -102,17 +104,17 @@ class Run:
                 error.kept = f"Nothing of this file was kept; {self._done_before()} before it."
             self._record_failure(step, error)
             self._tell_finished(step, None, error)
+            self.outcomes.append(Outcome(step.migration.id, Result.FAILED, _since(started), 0))
             raise
         self.outcomes.append(outcome)
         self._tell_finished(step, outcome, None)
         return outcome
 
     @contextmanager
-    def announced(self, database: str) -> Iterator[None]:
+    def announced(self) -> Iterator[None]:
         """Tells listeners and the events table of the beginning and the end of the run."""
-        self.database = database
         started = time.perf_counter()
-        told.run_started.send_robust(sender=Run, run_id=self.mark.id, database=database)
+        told.run_started.send_robust(sender=Run, run_id=self.mark.id, database=self.mark.database)
         error: BaseException | None = None
         try:
             yield
@@ -122,13 +124,17 @@ class Run:
         finally:
             self._close_history(error)
             told.run_finished.send_robust(
-                sender=Run, run_id=self.mark.id, database=database, outcomes=tuple(self.outcomes), error=error,
-                duration_ms=(time.perf_counter() - started) * 1000,
-            )  # fmt: skip
+                sender=Run,
+                run_id=self.mark.id,
+                database=self.mark.database,
+                outcomes=tuple(self.outcomes),
+                error=error,
+                duration_ms=_since(started),
+            )
 
     def _ask(self, step: Step) -> None:
         try:
-            told.migration_started.send(sender=Run, run_id=self.mark.id, database=self.database, step=step)
+            told.migration_started.send(sender=Run, run_id=self.mark.id, database=self.mark.database, step=step)
         except Exception as veto:
             raise UnsafePlan(
                 f"{step.migration.id} was not begun: a listener of migration_started refused it ({veto}).",
@@ -152,9 +158,8 @@ class Run:
         notices = tuple(mask(n, step.secrets) for n in self._bench.session.connection.drain_notices())
         if any(touches_session(statement) for statement in step.script.statements):
             self._bench.renew()
-        duration_ms = (time.perf_counter() - started) * 1000
         ran = len(step.script.statements) if result is Result.APPLIED else 0
-        return Outcome(step.migration.id, result, duration_ms, ran, attempt, notices, note)
+        return Outcome(step.migration.id, result, _since(started), ran, attempt, notices, note)
 
     def _attempt(self, step: Step, attempt: int) -> tuple[Result, str]:
         place = Workplace(self._bench.session, self._lock, self._recorder, self.mark, self._bench.renew)
@@ -198,12 +203,15 @@ class Run:
 
     def _close_history(self, error: BaseException | None) -> None:
         if self._history_open:
-            detail = {"done": len(self.outcomes), "error": type(error).__name__ if error else None}
+            detail = {"done": len(self._done()), "error": type(error).__name__ if error else None}
             with suppress(StatementFailed):
                 self._recorder.tell(self._bench.session.connection, "run_finished", self.mark, detail)
 
+    def _done(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.result in _DONE]
+
     def _done_before(self) -> str:
-        done = sum(outcome.result is not Result.SKIPPED for outcome in self.outcomes)
+        done = len(self._done())
         return f"{done or 'no'} migration{' was' if done == 1 else 's were'} applied in this run"
 
     def _record_failure(self, step: Step, error: SqlMigrationsError) -> None:
@@ -220,8 +228,12 @@ class Run:
 
     def _tell_finished(self, step: Step, outcome: Outcome | None, error: SqlMigrationsError | None) -> None:
         told.migration_finished.send_robust(
-            sender=Run, run_id=self.mark.id, database=self.database, step=step, outcome=outcome, error=error
+            sender=Run, run_id=self.mark.id, database=self.mark.database, step=step, outcome=outcome, error=error
         )
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
 
 
 def _founds(step: Step) -> bool:

@@ -185,7 +185,7 @@ def _reporting(place: Workplace, step: Step, statement: Statement | None = None)
         yield
     except StatementFailed as failed:
         _give_up(place, step, statement, failed)
-    except Exception:
+    except BaseException:
         _rollback(place)
         raise
 

@@ -188,7 +188,7 @@ def _own_wrapper(alias: str, application_name: str) -> Any:
 def _server_error(error: BaseException, lost: bool, secrets: frozenset[str]) -> ServerError:
     sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
     diagnostics = getattr(error, "diag", None)
-    message = getattr(diagnostics, "message_primary", None) or _one_line(str(error))
+    message = getattr(diagnostics, "message_primary", None) or _first_line(str(error))
     position = getattr(diagnostics, "statement_position", None)
 
     def said(attribute: str) -> str:
@@ -205,5 +205,6 @@ def _server_error(error: BaseException, lost: bool, secrets: frozenset[str]) -> 
     )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split()) or "the connection was lost"
+def _first_line(text: str) -> str:
+    """What a driver says without the server: libpq adds advice and further attempts in lines of their own."""
+    return text.strip().partition("\n")[0].removeprefix("connection failed: ") or "the connection was lost"

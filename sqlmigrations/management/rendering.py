@@ -78,7 +78,7 @@ def error_document(error: SqlMigrationsError) -> dict[str, object]:
     }
     if isinstance(error, MigrationFailed):
         described |= {"migration": error.finding.migration, "file": error.finding.location}
-        described |= {"line": error.finding.line, "column": error.finding.column}
+        described |= {"line": error.finding.line, "column": error.finding.column, "kept": error.kept}
         described |= {"sqlstate": error.server.sqlstate, "server": error.server.message} if error.server else {}
     return {"result": "error", "exit_code": int(error.exit_code), "error": described}
 

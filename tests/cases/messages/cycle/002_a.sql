@@ -1,0 +1,2 @@
+-- depends: 003_b
+SELECT 1;

@@ -1,0 +1,3 @@
+ALTER TABLE customers
+  ADD COLUMN email text,
+  ADD COLUMN name text;

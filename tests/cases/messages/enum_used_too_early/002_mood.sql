@@ -1,0 +1,2 @@
+ALTER TYPE mood ADD VALUE 'glad';
+DO $$ BEGIN PERFORM 'glad'::mood; END $$;

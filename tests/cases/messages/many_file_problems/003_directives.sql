@@ -1,0 +1,3 @@
+-- transacton: off
+-- depends: 001_bas
+SELECT 1;

@@ -1,0 +1,2 @@
+SET LOCAL ROLE pg_monitor;
+CREATE TABLE orders (id bigint);

@@ -1,0 +1,3 @@
+-- lock-timeout: 3s
+-- statement-timeout: 15min
+SELECT 2;
