@@ -27,15 +27,13 @@ WORD = rf"[{LETTER}][{LETTER}0-9$]*+"
 LINE_COMMENT = r"--[^\n\r]*+"
 # String constants that only a line break separates are one constant, so an E'' goes on with its escapes.
 _CONTINUED = (
-    possessive(rf"[ \t\f\v]|{LINE_COMMENT}")
-    + r"[\n\r]"
-    + possessive(rf"[ \t\n\r\f\v]|{LINE_COMMENT}[\n\r]")
-    + "'"
+    possessive(rf"[ \t\f\v]|{LINE_COMMENT}") + r"[\n\r]" + possessive(rf"[ \t\n\r\f\v]|{LINE_COMMENT}[\n\r]") + "'"
 )
 _PLAIN_BODY = possessive("[^']++|''") + "'"
 _ESCAPE_BODY = possessive(r"[^'\\]++|\\[\s\S]|''") + "'"
 PLAIN_STRING = rf"'{_PLAIN_BODY}" + possessive(_CONTINUED + _PLAIN_BODY)
 ESCAPE_STRING = rf"[eE]'{_ESCAPE_BODY}" + possessive(_CONTINUED + _ESCAPE_BODY) + rf"(?!{_CONTINUED})"
+_BIT_STRING = "[bBxX]'[^']*+'" + possessive(_CONTINUED + "[^']*+'")  # no doubled quotes in them
 QUOTED_NAME = '"' + possessive('[^"]++|""') + '"'
 _DIGITS = r"[0-9]" + possessive(r"_?[0-9]")
 NUMBER = (
@@ -49,7 +47,7 @@ _FREE_OPERATOR = re.compile(r"[~!@#^&|`?%]")
 _TOKEN = re.compile(
     rf"(?P<SPACE>[ \t\n\r\f\v]++)"
     rf"|(?P<COMMENT>{LINE_COMMENT})"
-    rf"|(?P<STRING>{ESCAPE_STRING}|(?:[bBxXnN]|[uU]&)?{PLAIN_STRING})"
+    rf"|(?P<STRING>{ESCAPE_STRING}|{_BIT_STRING}|(?:[nN]|[uU]&)?{PLAIN_STRING})"
     rf"|(?P<IDENTIFIER>(?:[uU]&)?{QUOTED_NAME})"
     rf"|(?P<WORD>(?![eE]'){WORD})"
     rf"|(?P<NUMBER>{NUMBER})"
