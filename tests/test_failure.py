@@ -1,0 +1,102 @@
+"""The report of a failed migration."""
+
+from __future__ import annotations
+
+from sqlmigrations.exceptions import MigrationFailed
+from sqlmigrations.failure import report
+from sqlmigrations.masking import MASK
+from sqlmigrations.plan import Step, Target, Terms, build
+from sqlmigrations.types import Finding, ServerError, Severity
+from tests.samples import loaded, migration
+
+PLACE = "migrations_sql/004_x.sql"
+
+
+def failing(text: str, statement: int, server: ServerError) -> MigrationFailed:
+    step = step_of(text)
+    return report(step, step.script.statements[statement], server)
+
+
+def step_of(text: str) -> Step:
+    (step,) = build(loaded(migration("shop.004_x", text)), (), Terms("default", ("default",)), Target()).steps
+    return step
+
+
+def test_place_excerpt_and_advice_come_together() -> None:
+    text = "SELECT 1;\nALTER TABLE invoices\n  ADD COLUMN status text;\nSELECT 2;\n"
+    server = ServerError("42701", 'column "status" of relation "invoices" already exists', position=24)
+
+    found = failing(text, 1, server)
+
+    assert found.message == "shop.004_x failed and was rolled back."
+    assert found.finding == Finding("failed", Severity.ERROR, server.message, "", "shop.004_x", PLACE, 3, 3)
+    assert found.server == server
+    assert found.excerpt == ("  2 | ALTER TABLE invoices\n> 3 |   ADD COLUMN status text;\n    |   ^\n  4 | SELECT 2;")
+    assert found.remedy == (
+        "The column exists already. Write ADD COLUMN IF NOT EXISTS, or remove the line. "
+        "Then run  python manage.py sqlmigrate_apply"
+    )
+
+
+def test_without_a_position_the_statement_is_the_place() -> None:
+    found = failing("SELECT 1;\n\n  SELECT 1/0;", 1, ServerError("22012", "division by zero"))
+
+    assert (found.finding.line, found.finding.column) == (3, 3)
+    assert found.excerpt == "  2 |\n> 3 |   SELECT 1/0;\n    |   ^"
+
+
+def test_without_a_statement_there_is_no_place() -> None:
+    found = report(step_of("SELECT 1;"), None, ServerError("XX000", "odd"))
+
+    assert found.message == "shop.004_x failed and was rolled back."
+    assert (found.finding.line, found.finding.column, found.excerpt) == (None, None, "")
+
+
+def test_a_constraint_checked_at_the_end_is_told_as_such() -> None:
+    found = report(step_of("SELECT 1;"), None, ServerError("23503", "violates foreign key"))
+
+    assert found.message == "shop.004_x broke a constraint that is checked at its end, and was rolled back."
+
+
+def test_tabs_keep_the_caret_in_place_and_line_numbers_are_aligned() -> None:
+    text = "SELECT 1;\n" * 9 + "\tSELECT\tx;\n"
+    position = len("SELECT\t") + 1
+
+    found = failing(text, 9, ServerError("42703", 'column "x" does not exist', position=position))
+
+    assert found.excerpt == "   9 | SELECT 1;\n> 10 | \tSELECT\tx;\n     | \t      \t^"
+
+
+def test_a_very_long_line_is_cut_and_gets_no_caret_behind_the_cut() -> None:
+    text = f"SELECT '{'x' * 300}', y;"
+
+    found = failing(text, 0, ServerError("42703", 'column "y" does not exist', position=len(text) - 1))
+
+    assert found.excerpt == f"> 1 | SELECT '{'x' * 192}"
+
+
+def test_secrets_are_masked_wherever_they_come_back() -> None:
+    text = "CREATE ROLE a\n  PASSWORD 'geheim' nonsense;"
+    said = [f"{word}: geheim" for word in ("message", "detail", "hint", "context")]
+
+    found = failing(text, 0, ServerError("42601", *said, position=17))
+
+    masked = [line.replace("geheim", MASK) for line in said]
+    assert found.server == ServerError("42601", *masked, position=17)
+    assert found.finding.message == masked[0]
+    assert found.excerpt == (f"  1 | CREATE ROLE a\n> 2 |   PASSWORD '{MASK}' nonsense;\n    |   ^")
+
+
+def test_a_secret_of_several_lines_is_masked_in_each() -> None:
+    text = "CREATE ROLE a PASSWORD 'geheim\nnis' bad;"
+
+    found = failing(text, 0, ServerError("42601", "syntax error"))
+
+    assert "geheim" not in found.excerpt
+    assert "nis'" not in found.excerpt
+
+
+def test_advice_names_the_migration_to_record_by_hand() -> None:
+    found = failing("CREATE TABLE t ();", 0, ServerError("42P07", 'relation "t" already exists'))
+
+    assert "python manage.py sqlmigrate_apply --fake shop 004 " in found.remedy
