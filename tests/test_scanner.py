@@ -21,11 +21,7 @@ from sqlmigrations.statements import verb
 
 FOLDER = Path(__file__).parent / "cases" / "scanner"
 CASES = sorted(path.stem for path in FOLDER.glob("*.sql"))
-OPEN = [
-    name
-    for name in CASES
-    if name.startswith("open_") and name not in {"open_parenthesis", "open_atomic_body"}
-]
+OPEN = [name for name in CASES if name.startswith("open_") and name not in {"open_parenthesis", "open_atomic_body"}]
 UNFINISHED_COPY = {
     "copy_and_more_on_its_line",
     "copy_without_data",
@@ -138,9 +134,7 @@ def test_libpg_query_finds_the_same_tokens(name: str) -> None:
     text = read(name)
     judged = without_psql(text)
 
-    theirs = [
-        (token.start, token.end) for token in postgast.scan(judged).tokens if token.token not in COMMENTS
-    ]
+    theirs = [(token.start, token.end) for token in postgast.scan(judged).tokens if token.token not in COMMENTS]
 
     ours = [
         (offset_in_bytes(judged, token.start), offset_in_bytes(judged, token.start + len(token.text)))
