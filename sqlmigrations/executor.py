@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from django.db import connections
 
-from sqlmigrations import conf, lint, provenance
+from sqlmigrations import conf, lint
 from sqlmigrations import plan as planning
 from sqlmigrations import signals as told
 from sqlmigrations.backends import locking, postgresql
@@ -140,7 +140,7 @@ class Executor:
             self._refuse(plan)
             if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
                 _refuse_hand_made(queries, plan)
-            mark = RunMark(uuid.uuid4(), self.database, provenance.collect(), self.settings.keep_sql)
+            mark = RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
             run = Run(plan, mark, self.ledger, bench, lock, options.mode)
             with run.announced():
                 yield run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import socket
@@ -36,6 +37,7 @@ def _os_user() -> str:
         return f"uid {os.getuid()}"
 
 
+@functools.cache
 def _git_commit() -> str | None:
     for name in _COMMIT_VARIABLES:
         if value := os.environ.get(name):

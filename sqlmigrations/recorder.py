@@ -7,14 +7,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlmigrations import __version__
+from sqlmigrations import __version__, provenance
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
 from sqlmigrations.ledger import Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
-from sqlmigrations.provenance import Provenance
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlFile
 
@@ -90,7 +89,6 @@ class RunMark:
 
     id: uuid.UUID
     database: str
-    by: Provenance
     keep_sql: bool
 
 
@@ -163,7 +161,7 @@ class Recorder:
             NotRecorded: This is no longer that transaction.
             StatementFailed: A deferred constraint does not hold.
         """
-        migration, by = claim.step.migration, run.by
+        migration, by = claim.step.migration, provenance.collect()
         kept = _kept(claim.step) if run.keep_sql else []
         metadata: dict[str, object] = {"faked": True} if ran.event == "faked" else {}
         if migration.down in kept and migration.down is not None:
@@ -183,7 +181,7 @@ class Recorder:
 
     def is_recorded(self, queries: Queries, claim: Claim, run: RunMark) -> bool:
         """Whether the row of this very run is there and complete."""
-        sql = "SELECT FROM {ledger} WHERE label = %s AND key = %s AND run_id = %s::uuid AND state = 'applied'"
+        sql = "SELECT 1 FROM {ledger} WHERE label = %s AND key = %s AND run_id = %s::uuid AND state = 'applied'"
         migration = claim.step.migration
         return bool(queries.query(sql.format(**self._names), [migration.label, migration.key, str(run.id)]))
 
@@ -192,7 +190,7 @@ class Recorder:
     ) -> None:
         """Adds an event that belongs to no completed migration."""
         what = (step.migration.label, step.migration.key, step.migration.name) if step else (None, None, None)
-        by = run.by
+        by = provenance.collect()
         params = [str(run.id), event, *what, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
         queries.query(_EVENT.format(**self._names), params)
 

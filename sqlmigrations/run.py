@@ -44,7 +44,8 @@ class Bench:
 
     def __init__(self, database: str, fence_wait_ms: int) -> None:
         self._database = database
-        self._fence_wait_ms = fence_wait_ms
+        # To PostgreSQL a lock_timeout of 0 is none at all; who does not want to wait waits for the shortest time.
+        self._fence_wait_ms = max(1, fence_wait_ms)
         self.session = self._open(0)
 
     def renew(self, wait_s: float = 0) -> Session:
