@@ -74,7 +74,8 @@ def open_work_session(alias: str, fence_wait_ms: int, wait_s: float = 0) -> Sess
     Raises:
         DatabaseUnavailable: Not reachable, in recovery, or read-only.
     """
-    return _open(alias, "sqlmigrations", {"lock_timeout": fence_wait_ms}, wait_s)
+    # The server takes 0 for "for ever".
+    return _open(alias, "sqlmigrations", {"lock_timeout": max(1, fence_wait_ms)}, wait_s)
 
 
 def unreachable(server: ServerError) -> DatabaseUnavailable:

@@ -1,0 +1,34 @@
+"""Fixtures of the tests of faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.scene import FaultySite, Gate, Role, lend_role, shut_gate
+from tests.servers import Database
+
+
+@pytest.fixture
+def site(tmp_path: Path, fresh_database: Database) -> Iterator[FaultySite]:
+    """A site of its own on a database of its own; faults come through the environment."""
+    made = FaultySite(tmp_path, fresh_database)
+    made.migrations.mkdir()
+    yield made
+    made.end_processes()
+
+
+@pytest.fixture
+def gate(fresh_database: Database) -> Iterator[Gate]:
+    """Shut until opened; files wait at it."""
+    with shut_gate(fresh_database) as gate:
+        yield gate
+
+
+@pytest.fixture
+def role(fresh_database: Database) -> Iterator[Role]:
+    """A role that may log in and nothing else."""
+    with lend_role(fresh_database) as role:
+        yield role

@@ -1,0 +1,1 @@
+"""An app of a test site that makes its process go wrong in a chosen way."""

@@ -1,0 +1,66 @@
+"""What can go wrong inside the process of a runner; each function arranges for one fault."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from django.db import close_old_connections, connection
+
+from sqlmigrations import signals, statements, transaction
+from sqlmigrations.scanner import Statement
+
+A_DAY_S = 86_400
+
+
+def wait_behind_barrier() -> None:
+    """Says that it is there and goes on with all the others."""
+    barrier = Path(os.environ["BARRIER"])
+    (barrier / str(os.getpid())).touch()
+    while not (barrier / "open").exists():
+        time.sleep(0.001)
+
+
+def overlook_transaction_control() -> None:
+    def blind(statement: Statement) -> None:
+        return None
+
+    statements.control = blind
+
+
+def die_before_commit() -> None:
+    def die(*args: object) -> NoReturn:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    transaction._commit = die
+
+
+def go_a_day_back() -> None:
+    """The clocks that Python code reads; ``time.monotonic`` knows no date."""
+    real = time.time
+
+    class Yesterday(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Yesterday:
+            return cls.fromtimestamp(real() - A_DAY_S, tz)
+
+    time.time = lambda: real() - A_DAY_S
+    datetime.datetime = Yesterday  # type: ignore[misc]
+
+
+def recycle_djangos_connection() -> None:
+    """As at the end of every request: what is too old or unusable is closed, and opened anew."""
+
+    def recycle(**event: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+        close_old_connections()
+        connection.close()
+
+    signals.migration_started.connect(recycle, weak=False)
+    signals.migration_finished.connect(recycle, weak=False)
