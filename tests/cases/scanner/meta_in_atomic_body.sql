@@ -1,0 +1,5 @@
+CREATE FUNCTION f() RETURNS int BEGIN ATOMIC
+  SELECT 1; \i other.sql
+  SELECT 2; -- \echo
+END;
+SELECT 3;
