@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timezone import template_localtime
 from django.utils.translation import gettext_lazy as _
 
 from sqlmigrations.backends.base import Reader
@@ -53,6 +54,11 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
     list_filter = ("label", "state", "late")
     search_fields = ("label", "name", "applied_by")
     readonly_fields = ("duration", "events")
+    fieldsets = (
+        (None, {"fields": ("label", "name", "state", "applied_at", "duration", "applied_by", "late", "events")}),
+        (_("Content"), {"fields": ("checksum", "sql_checksum", "checksum_algorithm", "mode", "statements_total")}),
+        (_("Run"), {"fields": ("run_id", "statements_done", "tool_version", "metadata")}),
+    )
     show_full_result_count = False
 
     @admin.display(description=_("duration"), ordering="execution_ms")
@@ -65,15 +71,13 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
         """What happened to this migration, the newest first."""
         using = migration._state.db
         found = SchemaMigrationEvent.objects.using(using).filter(label=migration.label, key=migration.key)
-        rows = format_html_join(
-            "",
-            "<tr><td>{}</td><td>{}</td><td>{}@{}</td><td>{}</td></tr>",
-            (
-                (e.happened_at.strftime("%Y-%m-%d %H:%M:%S %Z"), e.event, e.os_user, e.host, json.dumps(e.detail))
-                for e in found[:_SHOWN_EVENTS]
-            ),
+        head = (_("When"), _("Event"), _("By"), _("Detail"))
+        rows = ((localize(template_localtime(e.happened_at)), e.event, e.by, e.told) for e in found[:_SHOWN_EVENTS])
+        return format_html(
+            "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+            format_html_join("", '<th scope="col">{}</th>', ((title,) for title in head)),
+            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
         )
-        return format_html("<table>{}</table>", rows)
 
 
 @admin.register(SchemaMigrationEvent)

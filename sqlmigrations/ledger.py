@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
@@ -32,7 +33,7 @@ SELECT a.attname::text
 
 _READ = """
 SELECT m.label, m.key, m.version, m.name, m.kind, m.mode, m.checksum, m.sql_checksum, m.checksum_algorithm,
-       m.state, m.applied_at, m.execution_ms, m.applied_by, m.run_id::text, m.late, m.metadata::text, {text}
+       m.state, extract(epoch FROM m.applied_at)::float8, m.execution_ms, m.applied_by, m.run_id::text, m.late, m.metadata::text, {text}
   FROM {ledger} AS m {join}
  ORDER BY m.id
 """
@@ -153,7 +154,8 @@ def _applied(row: Sequence[Any]) -> Applied:
         sql_checksum=row[7],
         checksum_algorithm=row[8],
         state=row[9],
-        applied_at=row[10],
+        # By way of seconds: with USE_TZ off Django's own connection drops the zone of a timestamp.
+        applied_at=datetime.fromtimestamp(row[10], UTC),
         execution_ms=row[11],
         applied_by=row[12],
         run_id=uuid.UUID(row[13]),

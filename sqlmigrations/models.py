@@ -72,6 +72,16 @@ class SchemaMigrationEvent(models.Model):
         verbose_name = _("SQL migration event")
         verbose_name_plural = _("SQL migration events")
 
+    @property
+    def by(self) -> str:
+        """Who did it and where: the system's user and host, and the database's user."""
+        return f"{self.os_user}@{self.host} ({self.db_user})"
+
+    @property
+    def told(self) -> str:
+        """The detail as a line to read."""
+        return ", ".join(f"{name} {value}" for name, value in self.detail.items() if value is not None)
+
     def __str__(self) -> str:
         """What happened to what."""
         return f"{self.event} {self.label}.{self.name}" if self.label else self.event
