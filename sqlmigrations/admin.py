@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -11,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timezone import template_localtime
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext_lazy as _
 
 from sqlmigrations.backends.base import Reader
@@ -72,7 +73,7 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
         using = migration._state.db
         found = SchemaMigrationEvent.objects.using(using).filter(label=migration.label, key=migration.key)
         head = (_("When"), _("Event"), _("By"), _("Detail"))
-        rows = ((localize(template_localtime(e.happened_at)), e.event, e.by, e.told) for e in found[:_SHOWN_EVENTS])
+        rows = ((localize(_local(e.happened_at)), e.event, e.by, e.told) for e in found[:_SHOWN_EVENTS])
         return format_html(
             "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
             format_html_join("", '<th scope="col">{}</th>', ((title,) for title in head)),
@@ -88,6 +89,11 @@ class SchemaMigrationEventAdmin(ReadOnlyAdmin):
     list_filter = ("event", "label")
     search_fields = ("label", "name", "db_user", "os_user")
     show_full_result_count = False
+
+
+def _local(moment: datetime) -> datetime:
+    """In the zone of the visitor; with USE_TZ off there is only one."""
+    return localtime(moment) if is_aware(moment) else moment
 
 
 def _tracked(alias: str) -> bool:

@@ -33,7 +33,8 @@ SELECT a.attname::text
 
 _READ = """
 SELECT m.label, m.key, m.version, m.name, m.kind, m.mode, m.checksum, m.sql_checksum, m.checksum_algorithm,
-       m.state, extract(epoch FROM m.applied_at)::float8, m.execution_ms, m.applied_by, m.run_id::text, m.late, m.metadata::text, {text}
+       m.state, extract(epoch FROM m.applied_at)::float8, m.execution_ms, m.applied_by, m.run_id::text, m.late,
+       m.metadata::text, {text}
   FROM {ledger} AS m {join}
  ORDER BY m.id
 """
