@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,13 @@ def _dirs(value: Any) -> dict[str, Path]:
     bad = [label for label in value if not isinstance(label, str) or not label.isidentifier()]
     if bad:
         raise ValueError(f"labels that are identifiers; {bad[0]!r} is none")
+    if not all(isinstance(folder, str | Path) for folder in value.values()):
+        raise ValueError("folders that are paths")
     return {label: Path(folder) for label, folder in value.items()}
 
 
 def _strings(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(entry, str) for entry in value):
+    if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(entry, str) for entry in value):
         raise ValueError("a list of strings")
     return tuple(value)
 
@@ -169,7 +171,7 @@ def _read() -> tuple[dict[str, Any], list[Finding]]:
         attribute, convert = _KEYS[key]
         try:
             values[attribute] = convert(value)
-        except (ValueError, TypeError) as error:
+        except ValueError as error:
             findings.append(_finding(f"SQLMIGRATIONS[{key!r}] is {value!r}.", f"Expected: {error}."))
     return values, findings
 

@@ -1,0 +1,177 @@
+"""The setting SQLMIGRATIONS, and the folders it and the installed apps name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+import sqlmigrations
+from sqlmigrations import conf
+from sqlmigrations.conf import Settings
+from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.types import Finding, Severity, Source
+
+OWN = Source("sqlmigrations", Path(sqlmigrations.__file__).parent / "migrations_sql")
+
+
+def problem(message: str, remedy: str) -> Finding:
+    return Finding("settings", Severity.ERROR, message, remedy)
+
+
+def refused(**given: Any) -> tuple[str, str]:
+    """Message and remedy of the only thing wrong with the settings."""
+    with override_settings(SQLMIGRATIONS=given):
+        (found,) = conf.problems()
+        with pytest.raises(ConfigurationError) as caught:
+            conf.load()
+    assert caught.value.message == "The setting SQLMIGRATIONS is not in order."
+    assert caught.value.findings == (found,)
+    return found.message, found.remedy
+
+
+def test_every_key_has_a_default() -> None:
+    with override_settings(SQLMIGRATIONS={}):
+        assert conf.load() == Settings({}, "public", (), frozenset(), False, None, None, 60_000, True)
+
+
+def test_the_setting_itself_may_be_missing(settings: Any) -> None:
+    del settings.SQLMIGRATIONS
+
+    assert conf.load() == Settings()
+    assert conf.problems() == ()
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    given = {
+        "DIRS": {"project": str(tmp_path)},
+        "SCHEMA": "Own schema",
+        "IGNORE": ["seed*.sql"],
+        "ALLOW": ["drop-table", "rename"],
+        "ALLOW_LATE": True,
+        "LOCK_TIMEOUT": "2s",
+        "STATEMENT_TIMEOUT": 1500,
+        "LOCK_WAIT": "5min",
+        "KEEP_SQL": False,
+    }
+    assert set(given) == set(conf.KEYS)
+
+    with override_settings(SQLMIGRATIONS=given):
+        found = conf.load()
+
+    assert found == Settings(
+        dirs={"project": tmp_path},
+        schema="Own schema",
+        ignore=("seed*.sql",),
+        allow=frozenset({"drop-table", "rename"}),
+        allow_late=True,
+        lock_timeout_ms=2_000,
+        statement_timeout_ms=1_500,
+        lock_wait_ms=300_000,
+        keep_sql=False,
+    )
+
+
+def test_none_leaves_the_timeouts_to_the_server() -> None:
+    with override_settings(SQLMIGRATIONS={"LOCK_TIMEOUT": None, "STATEMENT_TIMEOUT": None}):
+        assert conf.load() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [("DIR", "Did you mean 'DIRS'?"), ("lock_wait", None), ("X", None)],
+)
+def test_an_unknown_key_is_reported_with_the_nearest(key: str, remedy: str | None) -> None:
+    assert refused(**{key: 1}) == (
+        f"SQLMIGRATIONS has no key {key!r}.",
+        remedy or f"The keys are: {', '.join(conf.KEYS)}.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("DIRS", ["x"], 'a dict of label and folder, such as {"project": BASE_DIR / "migrations_sql"}'),
+        ("DIRS", {"my-sql": "x"}, "labels that are identifiers; 'my-sql' is none"),
+        ("DIRS", {1: "x"}, "labels that are identifiers; 1 is none"),
+        ("DIRS", {"project": 1}, "folders that are paths"),
+        ("SCHEMA", "", "the name of a schema, 63 bytes at most"),
+        ("SCHEMA", None, "the name of a schema, 63 bytes at most"),
+        ("SCHEMA", "ü" * 32, "the name of a schema, 63 bytes at most"),
+        ("IGNORE", "*.sql", "a list of strings"),
+        ("IGNORE", None, "a list of strings"),
+        ("ALLOW", [1], "a list of strings"),
+        ("ALLOW_LATE", "no", "True or False"),
+        ("KEEP_SQL", 1, "True or False"),
+        ("LOCK_WAIT", True, "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
+        ("LOCK_TIMEOUT", 1.5, "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
+        ("LOCK_TIMEOUT", "soon", "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_reported(key: str, value: Any, expected: str) -> None:
+    assert refused(**{key: value}) == (f"SQLMIGRATIONS[{key!r}] is {value!r}.", f"Expected: {expected}.")
+
+
+def test_a_setting_that_is_no_dict_is_reported() -> None:
+    with override_settings(SQLMIGRATIONS=["x"]):
+        assert conf.problems() == (problem("SQLMIGRATIONS has to be a dict.", "Write SQLMIGRATIONS = {...}."),)
+
+
+def test_everything_wrong_is_reported_at_once() -> None:
+    with override_settings(SQLMIGRATIONS={"X": 1, "SCHEMA": 2, "ALLOW": 3}):
+        assert len(conf.problems()) == 3
+
+
+def test_the_own_source_comes_first_then_apps_then_dirs(tmp_path: Path) -> None:
+    with override_settings(SQLMIGRATIONS={"DIRS": {"z": tmp_path, "a": tmp_path}}):
+        assert conf.sources(conf.load()) == (OWN, Source("z", tmp_path), Source("a", tmp_path))
+
+
+def test_an_app_with_a_folder_is_a_source_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = tmp_path / "shopfront"
+    (app / "migrations_sql").mkdir(parents=True)
+    (app / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with override_settings(SQLMIGRATIONS={}, INSTALLED_APPS=["shopfront", "sqlmigrations"]):
+        found = conf.sources(conf.load())
+
+    assert found == (OWN, Source("shopfront", app / "migrations_sql"))
+
+
+def test_a_label_that_an_app_has_is_refused(tmp_path: Path) -> None:
+    with (
+        override_settings(SQLMIGRATIONS={"DIRS": {"sqlmigrations": tmp_path}}),
+        pytest.raises(ConfigurationError) as caught,
+    ):
+        conf.sources(conf.load())
+
+    message = "SQLMIGRATIONS['DIRS']['sqlmigrations']: an installed app has this label."
+    assert caught.value.findings == (problem(message, "Choose another label."),)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+
+    with override_settings(SQLMIGRATIONS={"DIRS": {"project": folder}}):
+        found = conf.problems()
+
+    message = f"SQLMIGRATIONS['DIRS']['project']: there is no folder {folder}."
+    assert found == (problem(message, f"mkdir -p {folder}"),)
+
+
+@pytest.mark.parametrize(
+    ("schema", "table"),
+    [("public", '"public"."t"'), ('Odd "one"', '"Odd ""one"""."t"'), (None, '"public"."t"')],
+)
+def test_a_table_is_named_with_its_schema_and_wrong_settings_wait_for_the_checks(
+    schema: str | None, table: str
+) -> None:
+    with override_settings(SQLMIGRATIONS={"SCHEMA": schema}):
+        assert conf.table("t") == table
+
+
+def test_the_databases_are_the_aliases() -> None:
+    assert conf.databases() == ("default",)
