@@ -24,13 +24,16 @@ class LocalSite(Site):
 
     settings: dict[str, Any] = field(default_factory=dict)
 
+    def configured(self) -> override_settings:
+        """A block in which this process has the settings of the site."""
+        return override_settings(SQLMIGRATIONS={"DIRS": {"project": self.migrations}, **self.settings})
+
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command; the shell's exit code is the one its CommandError carries."""
         stdout, stderr, code = io.StringIO(), io.StringIO(), 0
-        ours = {"DIRS": {"project": self.migrations}, **self.settings}
-        with override_settings(SQLMIGRATIONS=ours):
+        with self.configured():
             try:
                 call_command(*arguments, stdout=stdout, stderr=stderr)
             except CommandError as error:

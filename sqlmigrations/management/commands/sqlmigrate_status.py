@@ -56,9 +56,8 @@ class Command(SqlMigrationsCommand):
             self.stdout.write(self.style.MIGRATE_LABEL(label))
             for entry in entries:
                 self.stdout.write(f" {_MARKS[entry.state]} {_line(entry)}")
-                if verbosity >= 2 and entry.state in (State.MODIFIED, State.REFORMATTED):
-                    for line in _diff(entry):
-                        self.stdout.write(f"       {line}")
+                for line in _details(entry) if verbosity >= 2 else ():
+                    self.stdout.write(f"       {line}")
         self.stdout.write(_totals(status))
         for finding in status.findings:
             style = self.style.ERROR if finding.severity is Severity.ERROR else self.style.NOTICE
@@ -84,6 +83,14 @@ def _totals(status: Status) -> str:
     counts = [f"{status.total} in all", f"{status.applied} applied", f"{status.pending} pending"]
     counts += [f"{status.count(state)} {state.value}" for state in _COUNTED if status.count(state)]
     return f"{', '.join(counts)}; integrity {status.integrity}."
+
+
+def _details(entry: MigrationStatus) -> Iterator[str]:
+    file = entry.migration and entry.migration.file
+    if file and file.raw_checksum != file.checksum:
+        yield f"(on disk with CRLF line ends or a byte order mark: sha256sum says {file.raw_checksum[:16]}...)"
+    if entry.state in (State.MODIFIED, State.REFORMATTED):
+        yield from _diff(entry)
 
 
 def _diff(entry: MigrationStatus) -> Iterator[str]:
