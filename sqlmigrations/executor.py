@@ -141,8 +141,7 @@ class Executor:
             if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
                 _refuse_hand_made(queries, plan)
             mark = RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
-            run = Run(plan, mark, self.ledger, bench, lock, options.mode)
-            with run.announced():
+            with Run(plan, mark, self.ledger, bench, lock, options.mode).closing() as run:
                 yield run
         finally:
             bench.close()

@@ -1,15 +1,15 @@
-"""One run under the lock: performs the steps of its plan, tells listeners, remembers what was done."""
+"""One run under the lock: performs the steps of its plan, each once, and knows what was done."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from enum import Enum
 
-from sqlmigrations import signals as told
 from sqlmigrations import transaction
 from sqlmigrations.backends import postgresql
+from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import (
@@ -17,9 +17,8 @@ from sqlmigrations.exceptions import (
     IntegrityError,
     MigrationFailed,
     SqlMigrationsError,
-    StatementFailed,
-    UnsafePlan,
 )
+from sqlmigrations.history import History, count_done
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Plan, Step
@@ -29,7 +28,6 @@ from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import TRACKING_LABEL, Outcome, Result
 
 _ATTEMPTS = 2
-_DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)
 
 
 class RunMode(Enum):
@@ -83,7 +81,7 @@ class Run:
         self._bench = bench
         self._lock = lock
         self._mode = mode
-        self._history_open = False
+        self._history = History(self._recorder, mark)
 
     def perform(self, step: Step) -> Outcome:
         """Performs one step: applied and recorded, or as if it had never begun.
@@ -95,52 +93,37 @@ class Run:
             OutcomeUnknown: The server went away during COMMIT and did not come back.
             DatabaseUnavailable: The server went away before COMMIT and did not come back.
         """
-        self._ask(step)
+        self._history.ask(step)
         started = time.perf_counter()
         try:
-            self._open_history(step)
+            if not _founds(step):
+                self._history.open(self._queries, len(self.plan.steps), self._mode.value)
             outcome = self._perform(step)
         except SqlMigrationsError as error:
             if isinstance(error, MigrationFailed) and not error.kept:
                 error.kept = f"Nothing of this file was kept; {self._done_before()} before it."
-            self._record_failure(step, error)
-            self._tell_finished(step, None, error)
             self.outcomes.append(Outcome(step.migration.id, Result.FAILED, _since(started), 0))
+            self._history.failed(self._queries, step, error)
             raise
         self.outcomes.append(outcome)
-        self._tell_finished(step, outcome, None)
+        self._history.done(step, outcome)
         return outcome
 
     @contextmanager
-    def announced(self) -> Iterator[None]:
-        """Tells listeners and the events table of the beginning and the end of the run."""
-        started = time.perf_counter()
-        told.run_started.send_robust(sender=Run, run_id=self.mark.id, database=self.mark.database)
+    def closing(self) -> Iterator[Run]:
+        """Tells of the end of the run when the block is left."""
         error: BaseException | None = None
         try:
-            yield
+            yield self
         except BaseException as raised:
             error = raised
             raise
         finally:
-            self._close_history(error)
-            told.run_finished.send_robust(
-                sender=Run,
-                run_id=self.mark.id,
-                database=self.mark.database,
-                outcomes=tuple(self.outcomes),
-                error=error,
-                duration_ms=_since(started),
-            )
+            self._history.close(self._queries, self.outcomes, error)
 
-    def _ask(self, step: Step) -> None:
-        try:
-            told.migration_started.send(sender=Run, run_id=self.mark.id, database=self.mark.database, step=step)
-        except Exception as veto:
-            raise UnsafePlan(
-                f"{step.migration.id} was not begun: a listener of migration_started refused it ({veto}).",
-                remedy="Satisfy or disconnect the listener, then run  python manage.py sqlmigrate_apply",
-            ) from veto
+    @property
+    def _queries(self) -> Connection:
+        return self._bench.session.connection
 
     def _perform(self, step: Step) -> Outcome:
         started = time.perf_counter()
@@ -156,7 +139,7 @@ class Run:
                 break
             else:
                 break
-        notices = tuple(mask(n, step.secrets) for n in self._bench.session.connection.drain_notices())
+        notices = tuple(mask(n, step.secrets) for n in self._queries.drain_notices())
         if any(touches_session(statement) for statement in step.script.statements):
             self._bench.renew()
         ran = len(step.script.statements) if result is Result.APPLIED else 0
@@ -186,7 +169,7 @@ class Run:
     def _look_again(self, step: Step) -> Result:
         """Whether the row that was in the way is the migration we meant to apply."""
         migration = step.migration
-        rows = self._ledger.read(self._bench.session.connection)
+        rows = self._ledger.read(self._queries)
         row = next((r for r in rows if (r.label, r.key) == (migration.label, migration.key)), None)
         if row is None or row.checksum != migration.file.checksum or row.state != "applied":
             raise IntegrityError(
@@ -195,42 +178,9 @@ class Run:
             )
         return Result.SKIPPED
 
-    def _open_history(self, step: Step) -> None:
-        """The first step of a run brings the event of its beginning with it; a run without steps leaves no trace."""
-        if not self._history_open and not _founds(step):
-            detail = {"steps": len(self.plan.steps), "mode": self._mode.value}
-            self._recorder.tell(self._bench.session.connection, "run_started", self.mark, detail)
-            self._history_open = True
-
-    def _close_history(self, error: BaseException | None) -> None:
-        if self._history_open:
-            detail = {"done": len(self._done()), "error": type(error).__name__ if error else None}
-            with suppress(StatementFailed):
-                self._recorder.tell(self._bench.session.connection, "run_finished", self.mark, detail)
-
-    def _done(self) -> list[Outcome]:
-        return [outcome for outcome in self.outcomes if outcome.result in _DONE]
-
     def _done_before(self) -> str:
-        done = len(self._done())
+        done = count_done(self.outcomes)
         return f"{done or 'no'} migration{' was' if done == 1 else 's were'} applied in this run"
-
-    def _record_failure(self, step: Step, error: SqlMigrationsError) -> None:
-        """Best effort: the failure itself is what has to reach the caller."""
-        if not self._history_open:
-            return
-        detail: dict[str, object] = {"message": error.message, "exit_code": int(error.exit_code)}
-        if isinstance(error, MigrationFailed):
-            detail |= {"file": error.finding.location, "line": error.finding.line}
-            if error.server:
-                detail |= {"sqlstate": error.server.sqlstate, "error": error.server.message}
-        with suppress(StatementFailed):
-            self._recorder.tell(self._bench.session.connection, "failed", self.mark, detail, step)
-
-    def _tell_finished(self, step: Step, outcome: Outcome | None, error: SqlMigrationsError | None) -> None:
-        told.migration_finished.send_robust(
-            sender=Run, run_id=self.mark.id, database=self.mark.database, step=step, outcome=outcome, error=error
-        )
 
 
 def _since(started: float) -> float:

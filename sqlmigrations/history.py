@@ -1,0 +1,99 @@
+"""What a run tells while it goes on: signals to listeners, events to the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from sqlmigrations import signals
+from sqlmigrations.backends.base import Queries
+from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError, StatementFailed, UnsafePlan
+from sqlmigrations.plan import Step
+from sqlmigrations.recorder import Recorder, RunMark
+from sqlmigrations.types import Outcome, Result
+
+_DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)
+
+
+class History:
+    """The story of one run; a run that performs no step leaves none in the table."""
+
+    def __init__(self, recorder: Recorder, mark: RunMark) -> None:
+        self._recorder = recorder
+        self._mark = mark
+        self._open = False
+        self._started = time.perf_counter()
+        signals.run_started.send_robust(sender=History, run_id=mark.id, database=mark.database)
+
+    def ask(self, step: Step) -> None:
+        """Asks the listeners of ``migration_started``.
+
+        Raises:
+            UnsafePlan: One of them vetoed the step.
+        """
+        try:
+            signals.migration_started.send(
+                sender=History, run_id=self._mark.id, database=self._mark.database, step=step
+            )
+        except Exception as veto:
+            raise UnsafePlan(
+                f"{step.migration.id} was not begun: a listener of migration_started refused it ({veto}).",
+                remedy="Satisfy or disconnect the listener, then run  python manage.py sqlmigrate_apply",
+            ) from veto
+
+    def open(self, queries: Queries, steps: int, mode: str) -> None:
+        """Adds the event of the beginning, once; the tables have to be there."""
+        if not self._open:
+            self._recorder.tell(queries, "run_started", self._mark, {"steps": steps, "mode": mode})
+            self._open = True
+
+    def done(self, step: Step, outcome: Outcome) -> None:
+        """Tells of a step that was performed; its event was written with its record."""
+        self._finished(step, outcome, None)
+
+    def failed(self, queries: Queries, step: Step, error: SqlMigrationsError) -> None:
+        """Tells of a step that was not; best effort in the table, for the error itself has to reach the caller."""
+        if self._open:
+            with suppress(StatementFailed):
+                self._recorder.tell(queries, "failed", self._mark, _described(error), step)
+        self._finished(step, None, error)
+
+    def close(self, queries: Queries, outcomes: Sequence[Outcome], error: BaseException | None) -> None:
+        """Tells of the end, whatever it was."""
+        if self._open:
+            detail = {"done": count_done(outcomes), "error": type(error).__name__ if error else None}
+            with suppress(StatementFailed):
+                self._recorder.tell(queries, "run_finished", self._mark, detail)
+        signals.run_finished.send_robust(
+            sender=History,
+            run_id=self._mark.id,
+            database=self._mark.database,
+            outcomes=tuple(outcomes),
+            error=error,
+            duration_ms=(time.perf_counter() - self._started) * 1000,
+        )
+
+    def _finished(self, step: Step, outcome: Outcome | None, error: SqlMigrationsError | None) -> None:
+        signals.migration_finished.send_robust(
+            sender=History,
+            run_id=self._mark.id,
+            database=self._mark.database,
+            step=step,
+            outcome=outcome,
+            error=error,
+        )
+
+
+def count_done(outcomes: Sequence[Outcome]) -> int:
+    """How many migrations a run has recorded itself."""
+    return sum(outcome.result in _DONE for outcome in outcomes)
+
+
+def _described(error: SqlMigrationsError) -> dict[str, object]:
+    detail: dict[str, object] = {"message": error.message, "exit_code": int(error.exit_code)}
+    if isinstance(error, MigrationFailed):
+        detail |= {"file": error.finding.location, "line": error.finding.line}
+        if error.server:
+            detail |= {"sqlstate": error.server.sqlstate, "error": error.server.message}
+    return detail
