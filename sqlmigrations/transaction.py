@@ -227,7 +227,8 @@ def _escaped(step: Step) -> MigrationFailed:
     return MigrationFailed(
         f"{migration.id} ended the transaction it was run in, by a COMMIT or ROLLBACK in it; it was not recorded.",
         finding=finding,
-        kept="What stood before a ROLLBACK was undone; what stood before a COMMIT, or after either, took effect.",
+        kept="What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
+        "took effect as well, unless AND CHAIN stood there.",
         remedy="Remove the COMMIT or ROLLBACK from the file, undo what took effect, and run  "
         "python manage.py sqlmigrate_apply",
     )
