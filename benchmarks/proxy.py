@@ -1,0 +1,67 @@
+"""A door in front of the server that counts round trips: how often a client speaks after the server has answered."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.arena import Address
+
+_CHUNK = 65536
+
+
+class Counter:
+    """Round trips of all connections so far, those of the logins included."""
+
+    def __init__(self) -> None:
+        self.round_trips = 0
+        self._lock = threading.Lock()
+
+    def one_more(self) -> None:
+        """Called by the thread of each connection."""
+        with self._lock:
+            self.round_trips += 1
+
+
+@contextmanager
+def counted(address: Address) -> Iterator[tuple[Address, Counter]]:
+    """The same database behind a socket of ours, and the counter of what passes it."""
+    counter = Counter()
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(Path(folder) / f".s.PGSQL.{address.port}"))
+        listener.listen()
+        threading.Thread(target=_accept, args=(listener, address, counter), daemon=True).start()
+        yield replace(address, host=folder), counter
+
+
+def _accept(listener: socket.socket, address: Address, counter: Counter) -> None:
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return  # the block has been left
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{address.host}/.s.PGSQL.{address.port}")
+        threading.Thread(target=_carry, args=(client, server, counter), daemon=True).start()
+
+
+def _carry(client: socket.socket, server: socket.socket, counter: Counter) -> None:
+    with client, server, selectors.DefaultSelector() as selector:
+        selector.register(client, selectors.EVENT_READ, server)
+        selector.register(server, selectors.EVENT_READ, client)
+        speaker = server
+        while True:
+            for key, _ in selector.select():
+                data = key.fileobj.recv(_CHUNK)  # type: ignore[union-attr]
+                if not data:
+                    return
+                if key.fileobj is client and speaker is server:
+                    counter.one_more()
+                speaker = client if key.fileobj is client else server
+                key.data.sendall(data)
