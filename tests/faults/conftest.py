@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.proxy import Proxy, proxy_before
 from tests.faults.scene import FaultySite, Gate, Role, lend_role, shut_gate
 from tests.servers import Database
 
@@ -32,3 +33,10 @@ def role(fresh_database: Database) -> Iterator[Role]:
     """A role that may log in and nothing else."""
     with lend_role(fresh_database) as role:
         yield role
+
+
+@pytest.fixture
+def proxy(fresh_database: Database) -> Iterator[Proxy]:
+    """Stands between runners and the server."""
+    with proxy_before(fresh_database) as proxy:
+        yield proxy

@@ -47,7 +47,8 @@ def test_f12_a_deferred_constraint_is_checked_before_commit(site: FaultySite) ->
     site.write(
         "001_a.sql",
         "CREATE TABLE vendor (id int PRIMARY KEY);\n"
-        "CREATE TABLE invoice (vendor_id int CONSTRAINT invoice_vendor_fk REFERENCES vendor DEFERRABLE INITIALLY DEFERRED);\n",
+        "CREATE TABLE invoice (vendor_id int CONSTRAINT invoice_vendor_fk REFERENCES vendor\n"
+        "  DEFERRABLE INITIALLY DEFERRED);\n",
     )
     site.write("002_b.sql", "CREATE TABLE b (id int);\nINSERT INTO invoice VALUES (7);\n")
 

@@ -1,0 +1,127 @@
+"""A TCP proxy before the session's server that counts what a client asks and can cut a connection at its COMMIT."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from urllib.parse import unquote, urlsplit
+
+from tests.servers import Database
+
+_COMMIT = b"COMMIT"
+# Frontend messages that ask for an answer: a simple query, and the end of a series of the extended protocol.
+_ASKING = (b"Q", b"S")
+
+
+class Cut(Enum):
+    """Where the connection is cut."""
+
+    BEFORE = "the server never sees the COMMIT"
+    AFTER = "the server commits, its answer never arrives"
+
+
+class _Link:
+    """One client and its connection to the server."""
+
+    def __init__(self, proxy: Proxy, client: socket.socket) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._server = proxy.dial()
+        self._muted = False
+        for pump in (self._to_server, self._to_client):
+            threading.Thread(target=pump, daemon=True).start()
+
+    def close(self) -> None:
+        for side in (self._client, self._server):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+            side.close()
+
+    def _to_server(self) -> None:
+        with suppress(OSError), self._client.makefile("rb") as asked:
+            startup = asked.read(4)
+            self._server.sendall(startup + asked.read(int.from_bytes(startup) - 4))
+            while kind := asked.read(1):
+                length = asked.read(4)
+                body = asked.read(int.from_bytes(length) - 4)
+                cut = self._proxy.note(kind, body)
+                if cut is Cut.BEFORE:
+                    break
+                self._muted = cut is Cut.AFTER
+                self._server.sendall(kind + length + body)
+        if not self._muted:
+            self.close()
+
+    def _to_client(self) -> None:
+        with suppress(OSError):
+            while answer := self._server.recv(65_536):
+                if self._muted:
+                    break
+                self._client.sendall(answer)
+        self.close()
+
+
+class Proxy:
+    """Listens on a port of its own.
+
+    Attributes:
+        asked: The messages of all clients that were waited for.
+    """
+
+    def __init__(self, address: str | tuple[str, int]) -> None:
+        self._address = address
+        self._cuts: list[Cut] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.asked: list[bytes] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def url(self, database: Database) -> str:
+        user = urlsplit(database.url).username
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database.name}?sslmode=disable&gssencmode=disable"
+
+    def cut(self, *cuts: Cut) -> None:
+        """The next COMMITs are cut like this, one each."""
+        self._cuts += cuts
+
+    def note(self, kind: bytes, body: bytes) -> Cut | None:
+        if kind in _ASKING:
+            self.asked.append(body.strip(b"\0"))
+        return self._cuts.pop(0) if self._cuts and body.strip(b"\0") == _COMMIT else None
+
+    def dial(self) -> socket.socket:
+        if isinstance(self._address, tuple):
+            return socket.create_connection(self._address)
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._address)
+        return server
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                _Link(self, client)
+
+
+@contextmanager
+def proxy_before(database: Database) -> Iterator[Proxy]:
+    proxy = Proxy(_address(database.url))
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
+def _address(url: str) -> str | tuple[str, int]:
+    parts = urlsplit(url)
+    # The host as written: urlsplit's own hostname lowers its case.
+    host = unquote(parts.netloc.rpartition("@")[2].rpartition(":")[0])
+    port = parts.port or 5432
+    return os.path.join(host, f".s.PGSQL.{port}") if host.startswith("/") else (host, port)

@@ -1,0 +1,100 @@
+"""Connections cut around COMMIT, and how often a file makes the runner wait for the server at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.proxy import Cut, Proxy
+from tests.faults.scene import FaultySite
+from tests.servers import Database
+
+DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+
+
+def prepare(site: FaultySite) -> None:
+    site.query("CREATE TABLE done (number int)")
+    assert site.apply().returncode == 0
+    site.write("001_a.sql", "INSERT INTO done VALUES (1);\n")
+
+
+@DRIVERS
+def test_f26_a_commit_that_never_arrived_is_found_undone_and_the_file_tried_again(
+    site: FaultySite, proxy: Proxy, driver: str
+) -> None:
+    prepare(site)
+    proxy.cut(Cut.BEFORE)
+
+    applied = site.apply(DATABASE_URL=proxy.url(site.database), DRIVER=driver)
+
+    assert applied.returncode == 0, applied
+    assert site.query("SELECT number FROM done") == [(1,)]
+    assert (site.names(), site.events("applied")[-1]["detail"]["attempts"]) == (["001_a"], 2)
+
+
+def test_f26_a_commit_that_never_arrives_is_given_up(site: FaultySite, proxy: Proxy) -> None:
+    prepare(site)
+    proxy.cut(Cut.BEFORE, Cut.BEFORE)
+
+    failed = site.apply(DATABASE_URL=proxy.url(site.database))
+
+    assert failed.returncode == 1, failed
+    assert "project.001_a failed and was rolled back." in failed.stderr
+    assert site.query("SELECT number FROM done") == []
+    assert (site.recorded(), [event["name"] for event in site.events("failed")]) == ([], ["001_a"])
+
+
+@DRIVERS
+def test_f27_a_commit_whose_answer_never_arrived_is_found_done(site: FaultySite, proxy: Proxy, driver: str) -> None:
+    prepare(site)
+    site.write("002_b.sql", "INSERT INTO done VALUES (2);\n")
+    proxy.cut(Cut.AFTER)
+
+    applied = site.apply(DATABASE_URL=proxy.url(site.database), DRIVER=driver)
+
+    assert applied.returncode == 0, applied
+    assert "2 applied, 0 skipped" in applied.stdout
+    assert site.query("SELECT number FROM done ORDER BY number") == [(1,), (2,)]
+    assert site.names() == ["001_a", "002_b"]
+    assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1, 1]
+
+
+def questions(site: FaultySite, proxy: Proxy, driver: str) -> int:
+    """How often a run waited for the server."""
+    before = len(proxy.asked)
+    assert site.apply(DATABASE_URL=proxy.url(site.database), DRIVER=driver).returncode == 0
+    return len(proxy.asked) - before
+
+
+@DRIVERS
+def test_a_file_of_one_statement_takes_at_most_six_round_trips(site: FaultySite, proxy: Proxy, driver: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    assert site.apply().returncode == 0
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+    one = questions(site, proxy, driver)
+    for number in (3, 4):
+        site.write(f"{number:03}_c.sql", f"CREATE TABLE c{number} (id int);\n")
+
+    two = questions(site, proxy, driver)
+
+    assert 0 < two - one <= 6
+
+
+def next_transaction(database: Database) -> int:
+    """Only those that write take a number."""
+    ((number,),) = database.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    return int(number)
+
+
+def test_a_run_with_nothing_to_do_writes_nothing(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    assert site.apply().returncode == 0
+    events = site.query("SELECT count(*) FROM schema_migration_events")
+
+    taken = []
+    for _ in range(3):
+        before = next_transaction(site.database)
+        assert "All migrations are already applied!" in site.apply().stdout
+        taken.append(next_transaction(site.database) - before)
+
+    assert min(taken) == 0  # autovacuum may take a number in one of them
+    assert site.query("SELECT count(*) FROM schema_migration_events") == events
