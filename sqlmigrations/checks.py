@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.core import checks
+from django.db import connections
 
 from sqlmigrations import conf
 from sqlmigrations.exceptions import SqlMigrationsError
@@ -22,6 +23,8 @@ IDS = {
     "sqlmigrations.W001": "Migrations are pending.",
     "sqlmigrations.W002": "Files and ledger do not agree: a file was modified, renamed, removed or came late.",
     "sqlmigrations.W003": "The database could not be looked into.",
+    # A warning: without a database nobody knows whether it was run by hand and recorded with --fake.
+    "sqlmigrations.W004": "A migration file holds what sqlmigrate_apply will not run.",
 }
 
 
@@ -34,20 +37,21 @@ def register() -> None:
 def check_files(**_: Any) -> list[checks.CheckMessage]:
     """Settings and files, without touching a database."""
     if problems := conf.problems():
-        return [_error("sqlmigrations.E001", finding) for finding in problems]
+        return [_message(checks.Error, "sqlmigrations.E001", finding) for finding in problems]
     settings = conf.load()
-    terms = Terms(database="default", databases=conf.databases())
-    found = [
-        finding
-        for alias in terms.databases
-        for finding in validate(load(conf.sources(settings), settings.ignore), Terms(alias, terms.databases))
+    loaded = load(conf.sources(settings), settings.ignore)
+    aliases = conf.databases()
+    faults, dangers = zip(*(validate(loaded, Terms(alias, aliases)) for alias in aliases), strict=True)
+    return [
+        *(_message(checks.Error, "sqlmigrations.E002", finding) for finding in _once(faults)),
+        *(_message(checks.Warning, "sqlmigrations.W004", finding) for finding in _once(dangers)),
     ]
-    return [_error("sqlmigrations.E002", finding) for finding in dict.fromkeys(found)]
 
 
 def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """Pending and changed migrations of the databases asked for; never raises when one is away."""
-    return [message for alias in databases or () for message in _check_database(alias)]
+    ours = [alias for alias in databases or () if connections[alias].vendor == "postgresql"]
+    return [message for alias in ours for message in _check_database(alias)]
 
 
 def _check_database(alias: str) -> list[checks.CheckMessage]:
@@ -75,6 +79,10 @@ def _names(findings: Sequence[Finding]) -> str:
     return ", ".join(dict.fromkeys(finding.migration or finding.location for finding in findings))
 
 
-def _error(check_id: str, finding: Finding) -> checks.CheckMessage:
+def _once(of_each_database: Iterable[tuple[Finding, ...]]) -> dict[Finding, None]:
+    return dict.fromkeys(finding for findings in of_each_database for finding in findings)
+
+
+def _message(kind: Callable[..., checks.CheckMessage], check_id: str, finding: Finding) -> checks.CheckMessage:
     where = f"{finding.place}: " if finding.place else ""
-    return checks.Error(f"{where}{finding.message}", hint=finding.remedy or None, id=check_id)
+    return kind(f"{where}{finding.message}", hint=finding.remedy or None, id=check_id)

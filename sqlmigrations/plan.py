@@ -124,10 +124,10 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     )
 
 
-def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
-    """Every error the files have in themselves, whatever the ledger says."""
+def validate(loaded: Loaded, terms: Terms) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """What is wrong with the files in themselves, whatever the ledger says, and what in them would not be run."""
     plan = build(loaded, (), terms, Target())
-    return (*plan.disagreements, *plan.dangers)
+    return plan.disagreements, plan.dangers
 
 
 def _check_rules(terms: Terms) -> None:
