@@ -10,7 +10,6 @@ from sqlmigrations.copydata import CLOSING, data_span, reads_stdin
 from sqlmigrations.lexer import (
     ESCAPE_STRING,
     INSIGNIFICANT,
-    LETTER,
     LINE_COMMENT,
     NESTING,
     NUMBER,
@@ -25,10 +24,12 @@ from sqlmigrations.lexer import (
 )
 
 _BETWEEN = re.compile(possessive(rf"[ \t\n\r\f\v;]|{LINE_COMMENT}"))
+# Space and signs that begin nothing: no letter, digit, quote, bracket, dollar, semicolon, dash, slash or backslash.
+_HARMLESS = r"[\x00-!#%&*+,.:<-@^`{-\x7f]++"
 # One leap over everything that cannot end a statement; Python sees parentheses, dollars and semicolons.
 _BORING = re.compile(
     possessive(
-        rf"[^{LETTER}0-9$'\"();\[\]\\/-]++|(?![eE]'){WORD}|{NUMBER}|{ESCAPE_STRING}|{PLAIN_STRING}|{QUOTED_NAME}"
+        rf"{_HARMLESS}|(?![eE]'){WORD}|{NUMBER}|{ESCAPE_STRING}|{PLAIN_STRING}|{QUOTED_NAME}"
         rf"|-(?!-)|/(?!\*)|{LINE_COMMENT}"
     )
 )
