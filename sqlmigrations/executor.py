@@ -18,12 +18,12 @@ from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed, UnsafePlan
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
-from sqlmigrations.plan import Plan, Target, Terms
+from sqlmigrations.plan import Plan, Terms
 from sqlmigrations.recorder import RunMark
 from sqlmigrations.run import Bench, Run, RunMode
+from sqlmigrations.target import EVERYTHING, Target
 from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, SqlMigration, Status
 
-EVERYTHING = Target()
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmigrations import graph, lint
@@ -18,15 +18,8 @@ from sqlmigrations.integrity import LEDGER_RULES, Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.scanner import ScanError, split
+from sqlmigrations.target import EVERYTHING, Target, choose
 from sqlmigrations.types import Applied, Finding, Severity, SqlMigration, State
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """How far to go: a whole label, or up to and including one of its numbers. Empty means everything."""
-
-    label: str = ""
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,7 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     comparison = replace(comparison, entries=tuple(entry for entry in comparison.entries if entry.id not in elsewhere))
     edges, unknown = graph.resolve(scripts, {entry.id for entry in comparison.entries})
     ordered, cycles = graph.order(scripts, edges)
-    chosen = _chosen(ordered, edges, target, loaded)
+    chosen = choose(ordered, edges, target, loaded)
     steps = tuple(_step(script, comparison, terms) for script in chosen)
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
     broken = [f for f in comparison.findings if f.severity is Severity.ERROR]
@@ -126,7 +119,7 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
 
 def validate(loaded: Loaded, terms: Terms) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
     """What is wrong with the files in themselves, whatever the ledger says, and what in them would not be run."""
-    plan = build(loaded, (), terms, Target())
+    plan = build(loaded, (), terms, EVERYTHING)
     return plan.disagreements, plan.dangers
 
 
@@ -162,42 +155,6 @@ def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:
     remedy = f"Write one of: {', '.join(terms.databases)}."
     migration = script.migration
     return Finding("directive", Severity.ERROR, message, remedy, migration.id, migration.file.location)
-
-
-def _chosen(
-    ordered: Sequence[Script], edges: Mapping[str, tuple[str, ...]], target: Target, loaded: Loaded
-) -> list[Script]:
-    if not target.label:
-        return list(ordered)
-    labels = [source.label for source in loaded.sources]
-    if target.label not in labels:
-        message = f"There is no source with the label {target.label!r}."
-        raise ConfigurationError(message, remedy=f"The labels are: {', '.join(labels)}.")
-    limit = _limit(target, loaded)
-    wanted = [
-        script.migration.id
-        for script in ordered
-        if script.migration.label == target.label and (limit is None or script.migration.version <= limit)
-    ]
-    kept = graph.ancestors(wanted, edges)
-    return [script for script in ordered if script.migration.id in kept]
-
-
-def _limit(target: Target, loaded: Loaded) -> int | None:
-    if not target.version:
-        return None
-    if target.version == "zero":
-        message = "sqlmigrate_apply only goes forward; this version has no command that goes back."
-        raise ConfigurationError(message, remedy="Run the .down.sql files by hand, newest first.")
-    known = [m for m in loaded.migrations if m.label == target.label]
-    for migration in known:
-        if target.version == migration.name or (
-            target.version.isdecimal() and int(target.version) == migration.version
-        ):
-            return migration.version
-    names = ", ".join(m.name for m in known[-5:]) or "none"
-    message = f"{target.label} has no migration {target.version!r}."
-    raise ConfigurationError(message, remedy=f"Its newest are: {names}.")
 
 
 def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:

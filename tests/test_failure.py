@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.failure import report
 from sqlmigrations.masking import MASK
-from sqlmigrations.plan import Step, Target, Terms, build
+from sqlmigrations.plan import Step, Terms, build
+from sqlmigrations.target import Target
 from sqlmigrations.types import Finding, ServerError, Severity
 from tests.samples import loaded, migration
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from sqlmigrations.exceptions import ConfigurationError, IntegrityError, PartialMigration, UnsafePlan
-from sqlmigrations.plan import Plan, Target, Terms, build, validate
+from sqlmigrations.plan import Plan, Terms, build, validate
+from sqlmigrations.target import Target
 from sqlmigrations.types import Applied, Finding, Severity, SqlMigration
 from tests.samples import loaded, migration, row
 

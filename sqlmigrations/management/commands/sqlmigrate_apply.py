@@ -15,8 +15,9 @@ from sqlmigrations.executor import Executor, Options
 from sqlmigrations.failure import mask_lines
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
-from sqlmigrations.plan import Plan, Step, Target
+from sqlmigrations.plan import Plan, Step
 from sqlmigrations.run import Run, RunMode
+from sqlmigrations.target import Target
 from sqlmigrations.types import Finding, Outcome, Result, Severity
 
 _WORDS = {Result.APPLIED: "OK", Result.EMPTY: "OK, empty", Result.FAKED: "FAKED", Result.SKIPPED: "SKIPPED"}
