@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from sqlmigrations.checks import IDS, TAG, check_databases, check_files
 from tests.inprocess import LocalSite
+from tests.servers import Database
 
 FIRST = "CREATE TABLE a (id int);\n"
 
@@ -131,8 +132,10 @@ def test_no_database_is_looked_into_unless_it_is_asked_for(local_site: LocalSite
     assert len(queries) == 0
 
 
-def test_a_database_that_is_away_is_a_warning(local_site: LocalSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(connections["default"].settings_dict, "USER", "nobody_of_this_name")
+def test_a_database_that_is_gone_is_a_warning(local_site: LocalSite) -> None:
+    connections["default"].ensure_connection()
+    connections["default"].close()
+    Database("postgres").query(f"DROP DATABASE {local_site.database.name}")
 
     (message,) = database(local_site)
 
