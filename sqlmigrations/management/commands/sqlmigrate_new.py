@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ class Command(SqlMigrationsCommand):
         texts = {f"{name}.sql": _UP.format(what=slug.replace("_", " ").capitalize() + ".", depends=depends)}
         if options["down"]:
             texts[f"{name}.down.sql"] = _DOWN.format(name=name)
+        _refuse_taken([source.folder / file for file in texts])
         written = [_write(source.folder / file, text) for file, text in texts.items()]
         if options["format"] == "json":
             self.document({"database": options["database"], "files": written})
@@ -82,6 +85,14 @@ def _next_number(migrations: list[SqlMigration]) -> str:
         return "1".zfill(_WIDTH)
     newest = migrations[-1]
     return str(newest.version + 1).zfill(len(newest.name.partition("_")[0]))
+
+
+def _refuse_taken(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if os.path.lexists(path):
+            raise ConfigurationError(
+                f"{shown(path)} is there already. Nothing was written.", remedy="Choose another name."
+            )
 
 
 def _write(path: Path, text: str) -> str:

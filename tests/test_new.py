@@ -1,0 +1,104 @@
+"""The skeleton sqlmigrate_new writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from tests.inprocess import LocalSite
+
+UP = """\
+-- Invoice search.
+{depends}--
+-- The file runs in one transaction: no BEGIN or COMMIT in it. Other lines that may stand here:
+--   "lock-timeout" (such as 3s), "statement-timeout" (such as 15min), "allow" (a rule and why it is fine here).
+
+"""
+
+
+def test_the_first_one_of_a_folder(local_site: LocalSite) -> None:
+    ended = local_site.run("sqlmigrate_new", "project", "invoice_search", check=True)
+
+    assert ended.stdout == (
+        "Wrote migrations_sql/001_invoice_search.sql\n"
+        "Next: write your SQL into it, then look at  python manage.py sqlmigrate_apply --plan\n"
+    )
+    assert os.listdir(local_site.migrations) == ["001_invoice_search.sql"]
+    assert (local_site.migrations / "001_invoice_search.sql").read_text() == UP.format(depends="")
+
+
+def test_the_next_one_takes_the_next_number_and_depends_on_the_last(local_site: LocalSite) -> None:
+    local_site.write("009_x.sql", "SELECT 1;")
+    local_site.write("0041_y.sql", "SELECT 1;")
+
+    local_site.run("sqlmigrate_new", "project", "Invoice search!", "--down", check=True)
+
+    written = local_site.migrations / "0042_invoice_search.sql"
+    assert written.read_text() == UP.format(depends="-- depends: 0041_y\n")
+    down = local_site.migrations / "0042_invoice_search.down.sql"
+    assert down.read_text() == "-- Undoes 0042_invoice_search.sql.\n\n"
+
+
+def test_what_was_written_is_a_migration_that_applies_as_empty(local_site: LocalSite) -> None:
+    local_site.run("sqlmigrate_new", "project", "one", "--down", check=True)
+    local_site.run("sqlmigrate_new", "project", "two", check=True)
+
+    local_site.run("sqlmigrate_apply", check=True)
+
+    assert [row["name"] for row in local_site.ledger()[1:]] == ["001_one", "002_two"]
+
+
+def test_the_paths_in_json(local_site: LocalSite) -> None:
+    ended = local_site.run("sqlmigrate_new", "project", "x", "--down", "--format", "json", check=True)
+
+    assert json.loads(ended.stdout) == {
+        "schema": 1,
+        "database": "default",
+        "files": ["migrations_sql/001_x.sql", "migrations_sql/001_x.down.sql"],
+    }
+
+
+def test_a_label_that_does_not_exist_is_refused_with_those_that_do(local_site: LocalSite) -> None:
+    ended = local_site.run("sqlmigrate_new", "shop", "x")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "There is no source with the label 'shop'.\n\n"
+        "  Next: The labels are: sqlmigrations, project. An app gets one by a folder migrations_sql.\n"
+    )
+
+
+def test_a_slug_without_a_letter_is_refused(local_site: LocalSite) -> None:
+    ended = local_site.run("sqlmigrate_new", "project", "!?")
+
+    assert ended.returncode == 2
+    assert ended.stderr == "'!?' makes no name.\n\n  Next: Write what the migration does: invoice_search\n"
+
+
+def test_a_file_that_is_there_is_not_overwritten(local_site: LocalSite) -> None:
+    local_site.write("001_x.down.sql", "-- mine")
+
+    ended = local_site.run("sqlmigrate_new", "project", "x", "--down")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "migrations_sql/001_x.down.sql is there already. Nothing was written.\n\n  Next: Choose another name.\n"
+    )
+    assert os.listdir(local_site.migrations) == ["001_x.down.sql"]
+    assert (local_site.migrations / "001_x.down.sql").read_text() == "-- mine"
+
+
+@pytest.mark.parametrize("name", ["003_x.SQL", "7.sql"])
+def test_files_that_are_not_in_order_are_none_of_its_business(local_site: LocalSite, name: str) -> None:
+    local_site.write(name, "SELECT 1;")
+
+    assert local_site.run("sqlmigrate_new", "project", "y").returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(local_site: LocalSite) -> None:
+    ended = local_site.run("sqlmigrate_new", "project", "x" * 300)
+
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(".sql could not be written: File name too long.\n")
