@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sqlmigrations import directives, statements
-from sqlmigrations.scanner import ScanError, Split, Statement, significant, split
+from sqlmigrations.scanner import ScanError, Split, Statement, TokenKind, significant, split
 from sqlmigrations.statements import Control
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
 
@@ -72,16 +72,15 @@ def sql_checksum(file: SqlFile) -> str:
     """
     if len(file.text) > SQL_CHECKSUM_LIMIT:
         return ""
-    digest = hashlib.sha256()
     try:
-        for token in significant(file.text):
-            word = token.value if token.kind.name == "WORD" else token.text
-            digest.update(f"{token.kind.name}\x1f{word}\x1e".encode())
+        found = [
+            f"{token.kind.name}\x1f{token.value if token.kind is TokenKind.WORD else token.text}\x1e"
+            for token in significant(file.text)
+        ]
         settled, _ = directives.read(_header(file.text, split(file.text)))
     except ScanError:
         return ""
-    digest.update("\x1e".join(_effective(settled)).encode())
-    return digest.hexdigest()
+    return hashlib.sha256(("".join(found) + "\x1e".join(_effective(settled))).encode()).hexdigest()
 
 
 def _effective(settled: Directives) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlmigrations.boundaries import line_end, spans
@@ -22,6 +23,9 @@ __all__ = [
     "split",
     "tokens",
 ]
+
+# Every rule asks for the tokens of the statement at hand; longer statements are few, and their tokens many.
+_REMEMBERED_STATEMENTS, _REMEMBERED_LENGTH = 64, 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,16 @@ class Statement:
 
     def tokens(self) -> tuple[Token, ...]:
         """Its significant tokens, offsets counted in ``source``, the closing semicolon left out."""
-        every = lex(self.source, self.start, self.end)
-        found = tuple(token for token in every if token.kind not in INSIGNIFICANT)
-        return found[:-1] if found[-1].text == ";" else found
+        read = _tokens_of if self.end - self.start > _REMEMBERED_LENGTH else _remembered_tokens_of
+        return read(self.source, self.start, self.end)
+
+
+def _tokens_of(source: str, start: int, end: int) -> tuple[Token, ...]:
+    found = tuple(token for token in lex(source, start, end) if token.kind not in INSIGNIFICANT)
+    return found[:-1] if found[-1].text == ";" else found
+
+
+_remembered_tokens_of = lru_cache(_REMEMBERED_STATEMENTS)(_tokens_of)
 
 
 @dataclass(frozen=True, slots=True)

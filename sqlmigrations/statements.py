@@ -108,7 +108,8 @@ def touches_session(statement: Statement) -> bool:
     """
     first = verb(statement)[0]
     judge = _SESSION_JUDGES.get(first)
-    if judge(values(statement)) if judge else first not in _QUIET:
+    words = values(statement, _HEAD if first in _TOLD_BY_HEAD else None) if judge else []
+    if judge(words) if judge else first not in _QUIET:
         return True
     if not _SESSION_NAMES.search(statement.source, statement.start, statement.end):
         return False
@@ -237,3 +238,5 @@ _SESSION_JUDGES: dict[str, _Judge] = {
     "CREATE": _create,
     "PREPARE": lambda words: words[1:2] != ["transaction"],
 }
+# Those judged by their first words, modifiers and all; the rest of a CREATE can be long.
+_HEAD, _TOLD_BY_HEAD = 8, frozenset(("SET", "CREATE", "PREPARE"))
