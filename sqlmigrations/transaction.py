@@ -147,7 +147,8 @@ def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
         with _reporting(place, claim.step):
             place.recorder.complete(place.connection, claim, place.run, place.session.role, ran)
     except NotRecorded:
-        place.recorder.withdraw(place.connection, claim)
+        # What the file did to the session took effect with it, a role without rights on our tables among it.
+        place.recorder.withdraw(place.reopen(0).connection, claim)
         raise _escaped(claim.step) from None
 
 
