@@ -16,6 +16,7 @@ from django.conf import settings
 from project.embedded.server import Server
 from tests.embedded import Folder, lend
 from tests.inprocess import LocalSite, pointed_at
+from tests.office import Office
 from tests.servers import Database, lend_database, socket_url
 from tests.site import Site
 
@@ -64,6 +65,13 @@ def local_site(
     monkeypatch.chdir(tmp_path)
     with django_db_blocker.unblock(), pointed_at(fresh_database):
         yield made
+
+
+@pytest.fixture
+def office(local_site: LocalSite) -> Office:
+    """The admin of such a site."""
+    local_site.run("migrate", "--verbosity", "0", "--skip-checks", check=True)
+    return Office(local_site)
 
 
 @pytest.fixture
