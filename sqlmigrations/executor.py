@@ -13,7 +13,7 @@ from sqlmigrations import conf, lint
 from sqlmigrations import plan as planning
 from sqlmigrations import signals as told
 from sqlmigrations.backends import locking, postgresql
-from sqlmigrations.backends.base import Queries, Reader, wrapper
+from sqlmigrations.backends.base import Queries, Reader, credentials, wrapper
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed, UnsafePlan
 from sqlmigrations.ledger import Ledger, Tracking
@@ -170,6 +170,7 @@ class Executor:
             allow_late=settings.allow_late or options.allow_late,
             lock_timeout_ms=settings.lock_timeout_ms,
             statement_timeout_ms=settings.statement_timeout_ms,
+            credentials=credentials(self.database),
         )
 
     def _rows(self, queries: Queries, known: Sequence[str] | None) -> tuple[Tracking, tuple[Applied, ...]]:

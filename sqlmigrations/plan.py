@@ -33,6 +33,7 @@ class Terms:
         allow_late: Whether a number below an applied one may run without a ``late:`` line.
         lock_timeout_ms: ``None`` means the server's deadlock_timeout plus one second.
         statement_timeout_ms: ``None`` leaves what the role has.
+        credentials: Secrets of the alias itself.
     """
 
     database: str
@@ -41,16 +42,23 @@ class Terms:
     allow_late: bool = False
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
+    credentials: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One pending migration in its place."""
+    """One pending migration in its place.
+
+    Attributes:
+        passwords: Written in its files.
+        secrets: Whatever must not be shown: the passwords, and the credentials of the database.
+    """
 
     script: Script
     late: bool
     lock_timeout_ms: int | None
     statement_timeout_ms: int | None
+    passwords: frozenset[str] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
 
     @property
@@ -159,6 +167,7 @@ def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:
 
 def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
     own = script.directives
+    passwords = _passwords(script)
     return Step(
         script=script,
         late=comparison.overtaken_by(script.migration) is not None,
@@ -166,11 +175,12 @@ def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
         statement_timeout_ms=(
             terms.statement_timeout_ms if own.statement_timeout_ms is None else own.statement_timeout_ms
         ),
-        secrets=_secrets(script),
+        passwords=passwords,
+        secrets=passwords | terms.credentials,
     )
 
 
-def _secrets(script: Script) -> frozenset[str]:
+def _passwords(script: Script) -> frozenset[str]:
     found = lint.secrets(script.statements)
     down = script.migration.down
     if down is None:

@@ -211,7 +211,7 @@ def _row(step: Step, run: RunMark) -> list[object]:
 
 def _kept(step: Step) -> list[SqlFile]:
     """What of a migration is kept as text: nothing with a password literal in it, nothing huge."""
-    if step.secrets:
+    if step.passwords:
         return []
     files = [file for file in (step.migration.file, step.migration.down) if file is not None]
     return [file for file in files if len(file.text) <= KEPT_TEXT_LIMIT]

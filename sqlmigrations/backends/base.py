@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -26,6 +27,8 @@ _CONNECT_TIMEOUT_S = 10
 # Options of Django's that are about its own use of a connection, not about reaching the server.
 _NOT_OURS = ("pool", "server_side_binding")
 _SECRET_OPTIONS = ("password", "sslpassword")
+# libpq takes a whole connection string for the name of a database.
+_IN_NAME = re.compile(r"://[^:@/\s]*:([^@/\s]+)@|\bpassword\s*=\s*'?([^\s']+)", re.IGNORECASE)
 
 
 class Queries(Protocol):
@@ -172,7 +175,10 @@ def credentials(alias: str) -> frozenset[str]:
     settings = wrapper(alias).settings_dict
     options = settings.get("OPTIONS") or {}
     values = [settings.get("PASSWORD"), *(options.get(name) for name in _SECRET_OPTIONS)]
-    return frozenset(str(value) for value in values if value)
+    name = str(settings.get("NAME") or "")
+    values += [part for match in _IN_NAME.finditer(name) for part in match.groups()]
+    # A password that is the name of its user or database hides nothing, and would blot out every mention of them.
+    return frozenset(str(value) for value in values if value and value not in (settings.get("USER"), name))
 
 
 def _own_wrapper(alias: str, application_name: str) -> Any:

@@ -38,5 +38,5 @@ def role(fresh_database: Database) -> Iterator[Role]:
 @pytest.fixture
 def proxy(fresh_database: Database) -> Iterator[Proxy]:
     """Stands between runners and the server."""
-    with proxy_before(fresh_database) as proxy:
+    with proxy_before(fresh_database.url) as proxy:
         yield proxy

@@ -1,4 +1,4 @@
-"""A TCP proxy before the session's server that counts what a client asks and can cut a connection at its COMMIT."""
+"""A TCP proxy before a server that counts what a client asks and can cut a connection at its COMMIT."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from urllib.parse import unquote, urlsplit
-
-from tests.servers import Database
 
 _COMMIT = b"COMMIT"
 # Frontend messages that ask for an answer: a simple query, and the end of a series of the extended protocol.
@@ -27,10 +25,10 @@ class Cut(Enum):
 class _Link:
     """One client and its connection to the server."""
 
-    def __init__(self, proxy: Proxy, client: socket.socket) -> None:
+    def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
         self._proxy = proxy
         self._client = client
-        self._server = proxy.dial()
+        self._server = server
         self._muted = False
         for pump in (self._to_server, self._to_client):
             threading.Thread(target=pump, daemon=True).start()
@@ -70,6 +68,7 @@ class Proxy:
 
     Attributes:
         asked: The messages of all clients that were waited for.
+        turned_away: How many clients came while there was no server.
     """
 
     def __init__(self, address: str | tuple[str, int]) -> None:
@@ -78,11 +77,14 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.asked: list[bytes] = []
+        self.turned_away = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def url(self, database: Database) -> str:
-        user = urlsplit(database.url).username
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database.name}?sslmode=disable&gssencmode=disable"
+    def url(self, direct: str) -> str:
+        """The way through it to a database whose own address is given."""
+        parts = urlsplit(direct)
+        user = parts.netloc.rpartition("@")[0]
+        return f"postgresql://{user}@127.0.0.1:{self.port}{parts.path}?sslmode=disable&gssencmode=disable"
 
     def cut(self, *cuts: Cut) -> None:
         """The next COMMITs are cut like this, one each."""
@@ -93,11 +95,15 @@ class Proxy:
             self.asked.append(body.strip(b"\0"))
         return self._cuts.pop(0) if self._cuts and body.strip(b"\0") == _COMMIT else None
 
-    def dial(self) -> socket.socket:
+    def _dial(self) -> socket.socket:
         if isinstance(self._address, tuple):
             return socket.create_connection(self._address)
         server = socket.socket(socket.AF_UNIX)
-        server.connect(self._address)
+        try:
+            server.connect(self._address)
+        except OSError:
+            server.close()
+            raise
         return server
 
     def close(self) -> None:
@@ -107,12 +113,21 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                _Link(self, client)
+                self._serve(client)
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            server = self._dial()
+        except OSError:
+            self.turned_away += 1
+            client.close()
+        else:
+            _Link(self, client, server)
 
 
 @contextmanager
-def proxy_before(database: Database) -> Iterator[Proxy]:
-    proxy = Proxy(_address(database.url))
+def proxy_before(url: str) -> Iterator[Proxy]:
+    proxy = Proxy(_address(url))
     try:
         yield proxy
     finally:

@@ -24,7 +24,7 @@ def test_f26_a_commit_that_never_arrived_is_found_undone_and_the_file_tried_agai
     prepare(site)
     proxy.cut(Cut.BEFORE)
 
-    applied = site.apply(DATABASE_URL=proxy.url(site.database), DRIVER=driver)
+    applied = site.apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver)
 
     assert applied.returncode == 0, applied
     assert site.query("SELECT number FROM done") == [(1,)]
@@ -35,7 +35,7 @@ def test_f26_a_commit_that_never_arrives_is_given_up(site: FaultySite, proxy: Pr
     prepare(site)
     proxy.cut(Cut.BEFORE, Cut.BEFORE)
 
-    failed = site.apply(DATABASE_URL=proxy.url(site.database))
+    failed = site.apply(DATABASE_URL=proxy.url(site.database.url))
 
     assert failed.returncode == 1, failed
     assert "project.001_a failed and was rolled back." in failed.stderr
@@ -49,7 +49,7 @@ def test_f27_a_commit_whose_answer_never_arrived_is_found_done(site: FaultySite,
     site.write("002_b.sql", "INSERT INTO done VALUES (2);\n")
     proxy.cut(Cut.AFTER)
 
-    applied = site.apply(DATABASE_URL=proxy.url(site.database), DRIVER=driver)
+    applied = site.apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver)
 
     assert applied.returncode == 0, applied
     assert "2 applied, 0 skipped" in applied.stdout
@@ -61,7 +61,7 @@ def test_f27_a_commit_whose_answer_never_arrived_is_found_done(site: FaultySite,
 def questions(site: FaultySite, proxy: Proxy, driver: str) -> int:
     """How often a run waited for the server."""
     before = len(proxy.asked)
-    assert site.apply(DATABASE_URL=proxy.url(site.database), DRIVER=driver).returncode == 0
+    assert site.apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver).returncode == 0
     return len(proxy.asked) - before
 
 

@@ -1,0 +1,85 @@
+"""Servers that a test has for itself: one that asks for passwords and can be stopped, and a standby of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+
+from project.embedded.account import choose
+from project.embedded.server import Server, binaries
+from tests.faults.scene import PATIENCE_S, until
+from tests.servers import socket_url
+
+_ACCESS = "local all postgres trust\nlocal replication postgres trust\nlocal all all scram-sha-256\n"
+
+
+@contextmanager
+def lend_folder() -> Iterator[Path]:
+    """Short enough for a socket, open to the user that a server of root's runs as."""
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def lend_server() -> Iterator[Server]:
+    """Runs when entered; everybody but the superuser needs a password."""
+    with lend_folder() as folder:
+        access = folder / "access.conf"
+        access.write_text(_ACCESS)
+        access.chmod(0o644)
+        server = Server(folder, settings=("fsync=off", f"hba_file={access}"))
+        try:
+            yield server
+        finally:
+            server.leave()
+
+
+@contextmanager
+def lend_standby(primary: Server) -> Iterator[str]:
+    """The URL of a hot standby, made by pg_basebackup."""
+    with lend_folder() as folder:
+        data = folder / "data"
+        data.mkdir(mode=0o700)
+        account = choose(data, [binaries() / "postgres", folder])
+        sockets = folder / "sockets"
+        sockets.mkdir(mode=0o700)
+        for path in (data, sockets):
+            account.own(path)
+        source = socket_url(primary, "postgres")
+        copy, options = account.command(binaries() / "pg_basebackup", "-D", data, "-R", "-c", "fast", "-d", source)
+        subprocess.run(copy, check=True, capture_output=True, cwd="/", **options)
+        start, options = account.command(
+            *(binaries() / "postgres", "-D", data, "-k", sockets, "-p", "5432"),
+            *("-c", "listen_addresses=", "-c", f"hba_file={primary.folder / 'access.conf'}"),
+        )
+        log = (folder / "log").open("wb")
+        standby = subprocess.Popen(start, stdout=log, stderr=log, cwd="/", **options)
+        try:
+            url = f"postgresql://postgres@{str(sockets).replace('/', '%2f')}:5432/postgres"
+            until(lambda: standby.poll() is not None or answers(url))
+            assert standby.poll() is None, (folder / "log").read_text()
+            yield url
+        finally:
+            standby.terminate()
+            standby.wait(PATIENCE_S)
+            log.close()
+
+
+def answers(url: str) -> bool:
+    try:
+        psycopg2.connect(url).close()
+    except psycopg2.OperationalError:
+        time.sleep(0.05)
+        return False
+    return True

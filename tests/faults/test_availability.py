@@ -1,0 +1,196 @@
+"""Servers that are away, only readable, or do not let the runner in: nothing runs, and no password is shown."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+from project.embedded.server import Server
+from tests.faults.own import lend_server, lend_standby
+from tests.faults.proxy import proxy_before
+from tests.faults.scene import FaultySite, database_json, ended, until
+from tests.servers import Database, socket_url
+
+SECRET = "Hunter2-is-not-it"
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    with lend_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def standby(own_server: Server) -> Iterator[str]:
+    with lend_standby(own_server) as url:
+        yield url
+
+
+def superuser(server: Server, sql: str) -> None:
+    connection = psycopg2.connect(socket_url(server, "postgres"))
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    connection.close()
+
+
+@pytest.fixture
+def guarded_url(own_server: Server) -> Iterator[str]:
+    """A role that needs a password and may do what it likes in the database ``guarded``."""
+    superuser(own_server, f"CREATE ROLE guarded LOGIN PASSWORD '{SECRET}'")
+    superuser(own_server, "CREATE DATABASE guarded OWNER guarded")
+    parts = urlsplit(socket_url(own_server, "guarded"))
+    yield parts._replace(netloc=f"guarded:{SECRET}@{parts.netloc.rpartition('@')[2]}").geturl()
+    superuser(own_server, "DROP DATABASE guarded WITH (FORCE)")
+    superuser(own_server, "DROP ROLE guarded")
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_f30_a_standby_is_refused_before_the_lock(site: FaultySite, standby: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    refused = site.apply(DATABASE_URL=standby)
+
+    assert refused.returncode == 9
+    assert refused.stderr.startswith(
+        "The server is a standby (in recovery); it takes no writes. Nothing was changed.\n"
+    )
+    assert "Next: Point the database alias at the primary." in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_f30_status_reads_a_standby(site: FaultySite, standby: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    status = site.run("sqlmigrate_status", "--format", "json", env={"DATABASE_URL": standby})
+
+    assert (status.returncode, status.stderr) == (0, "")
+    assert json.loads(status.stdout)["summary"]["pending"] == 2
+
+
+def test_f31_a_read_only_database_is_refused(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    setting = f"ALTER DATABASE {site.database.name} {{}} default_transaction_read_only"
+    Database("postgres").query(setting.format("SET") + " = on")
+
+    refused = site.apply()
+
+    assert refused.returncode == 9
+    assert "The database is read-only (default_transaction_read_only is on). Nothing was changed." in refused.stderr
+    assert "Traceback" not in refused.stderr
+    Database("postgres").query(setting.format("RESET"))
+    assert site.ledger() == []
+    assert site.apply().returncode == 0
+
+
+@pytest.mark.parametrize("command", ["sqlmigrate_apply", "sqlmigrate_status"])
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_f32_a_missing_database_is_said_in_a_line(site: FaultySite, command: str, driver: str) -> None:
+    parts = urlsplit(site.database.url)
+    url = parts._replace(path="/no_such_one", netloc=parts.netloc.replace("@", f":{SECRET}@")).geturl()
+
+    refused = site.run(command, env={"DATABASE_URL": url, "DRIVER": driver})
+
+    assert refused.returncode == 9
+    said, _, following = refused.stderr.strip().partition("\n\n")
+    assert said.startswith("The database cannot be reached: ")
+    assert 'database "no_such_one" does not exist' in said
+    assert "\n" not in said
+    assert following == "  Next: Create it (createdb), or check NAME and USER of the database alias."
+    assert SECRET not in refused.stdout + refused.stderr
+
+
+def test_f33_a_server_that_starts_later_is_waited_for(site: FaultySite, own_server: Server) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    superuser(own_server, "CREATE DATABASE late")
+    url = socket_url(own_server, "late")
+    own_server.leave()
+    with proxy_before(url) as proxy:
+        at_once = site.apply(DATABASE_URL=proxy.url(url))
+        runner = site.start_apply("--wait-for-db", "60", DATABASE_URL=proxy.url(url))
+        until(lambda: proxy.turned_away >= 3)
+
+        own_server.enter()
+
+        applied = ended(runner)
+    assert at_once.returncode == 9
+    assert "The database cannot be reached" in at_once.stderr
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert "2 applied, 0 skipped" in applied.stdout
+    superuser(own_server, "DROP DATABASE late WITH (FORCE)")
+
+
+def test_f33_a_closed_port_ends_the_run_at_once_and_after_the_wait(site: FaultySite) -> None:
+    url = f"postgresql://ann:{SECRET}@127.0.0.1:{closed_port()}/shop"
+
+    for options in ([], ["--wait-for-db", "1"]):
+        refused = site.apply(*options, DATABASE_URL=url)
+
+        assert refused.returncode == 9
+        assert (
+            "Next: Is the server running, and are HOST and PORT right? To wait for it: --wait-for-db 30"
+            in refused.stderr
+        )
+        assert SECRET not in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize(
+    "arguments", [["sqlmigrate_apply", "-v", "3", "--traceback"], ["sqlmigrate_status"], ["check"]]
+)
+def test_f68_a_wrong_password_is_in_no_stream(
+    site: FaultySite, guarded_url: str, arguments: list[str], driver: str
+) -> None:
+    wrong = SECRET[::-1]
+    url = guarded_url.replace(SECRET, wrong)
+
+    refused = site.run(*arguments, env={"DATABASE_URL": url, "DRIVER": driver})
+
+    assert wrong not in refused.stdout + refused.stderr
+    if arguments != ["check"]:
+        assert refused.returncode == 9
+        assert 'password authentication failed for user "guarded"' in refused.stderr
+        assert "Next: Check USER and PASSWORD of the database alias." in refused.stderr
+
+
+def test_f68_the_right_password_is_in_no_stream_and_no_record(site: FaultySite, guarded_url: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", f"DO $$ BEGIN RAISE NOTICE '{SECRET}'; RAISE EXCEPTION 'not with {SECRET}'; END $$;\n")
+
+    failed = site.apply("-v", "3", DATABASE_URL=guarded_url)
+
+    assert failed.returncode == 1
+    assert "not with ********" in failed.stderr
+    assert SECRET not in failed.stdout + failed.stderr
+    connection = psycopg2.connect(guarded_url)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(*) FILTER (WHERE detail::text LIKE %s) FROM schema_migration_events",
+            [f"%{SECRET}%"],
+        )
+        assert cursor.fetchone() == (5, 0)
+    connection.close()
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize("command", ["sqlmigrate_apply", "sqlmigrate_status"])
+@pytest.mark.parametrize("name", [f"postgresql://ann:{SECRET}@[::1/shop", f"host=::: password={SECRET} sslmode"])
+def test_f68_a_password_in_a_name_that_cannot_be_parsed_is_hidden(
+    site: FaultySite, driver: str, command: str, name: str
+) -> None:
+    settings = {"DATABASE_JSON": database_json(NAME=name), "DRIVER": driver}
+
+    refused = site.run(command, env=settings)
+
+    assert refused.returncode == 9
+    assert "The database cannot be reached" in refused.stderr
+    assert SECRET not in refused.stdout + refused.stderr
