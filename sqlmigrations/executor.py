@@ -24,6 +24,9 @@ from sqlmigrations.run import Bench, Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
 from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, SqlMigration, Status
 
+# What a caller needs stands behind this one door, wherever it is made.
+__all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
+
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 
