@@ -73,7 +73,7 @@ class Connection:
         self._secrets = credentials(alias)
         self._notices: deque[str] = deque(maxlen=1000)
         try:
-            self._wrapper.ensure_connection()
+            _connect(self._wrapper)
         except DjangoError as error:
             raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
         self._raw = self._wrapper.connection
@@ -189,6 +189,16 @@ def _own_wrapper(alias: str, application_name: str) -> Any:
     settings |= {"OPTIONS": {**options, "application_name": application_name}, "AUTOCOMMIT": True}
     backend: Any = load_backend(settings["ENGINE"])
     return backend.DatabaseWrapper(settings, alias)
+
+
+def _connect(own: Any) -> None:
+    own.ensure_connection()
+    if own.connection.info.parameter_status("standard_conforming_strings") == "off":
+        # psycopg2 settles when connecting how it quotes; a SET would come too late for it.
+        own.close()
+        options = own.settings_dict["OPTIONS"]
+        options["options"] = f"{options.get('options', '')} -c standard_conforming_strings=on".strip()
+        own.ensure_connection()
 
 
 def _server_error(error: BaseException, lost: bool, secrets: frozenset[str]) -> ServerError:
