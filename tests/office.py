@@ -28,6 +28,10 @@ class Office:
         assert user.user_permissions.count() == len(permissions)
         return _entered(user)
 
+    def visitor(self) -> Client:
+        """Somebody who did not log in."""
+        return Client()
+
 
 def page(response: HttpResponseBase) -> str:
     """The text of a page that was shown."""
