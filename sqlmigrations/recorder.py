@@ -41,24 +41,22 @@ SET CONSTRAINTS ALL IMMEDIATE;
 SET LOCAL search_path = pg_catalog;
 """
 
-# Everything hangs on the UPDATE, which finds its row only in the transaction that inserted it.
+# Nothing of it takes effect but in the transaction that inserted the row; the UPDATE, last, says whether it did.
+# Three statements, because the server plans them in half the time of one with two of them in its WITH.
 _COMPLETE = """
-WITH done AS (
-    UPDATE {ledger}
-       SET state = 'applied', execution_ms = %s, statements_done = %s, metadata = metadata || %s::jsonb,
-           applied_at = pg_catalog.clock_timestamp()
-     WHERE label = %s AND key = %s AND state = 'running' AND pg_catalog.pg_current_xact_id()::text = %s
- RETURNING label, key, name, run_id
-), kept AS (
-    INSERT INTO {texts} (checksum, body)
-    SELECT t.checksum, t.body
-      FROM done, unnest(%s::text[], %s::text[]) AS t (checksum, body)
-        ON CONFLICT (checksum) DO NOTHING
-), told AS (
-    INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
-    SELECT run_id, %s, label, key, name, %s, %s, %s, %s, %s::jsonb FROM done
-)
-SELECT count(*) FROM done
+INSERT INTO {texts} (checksum, body)
+SELECT t.checksum, t.body
+  FROM unnest(%s::text[], %s::text[]) AS t (checksum, body)
+ WHERE pg_catalog.pg_current_xact_id()::text = %s
+    ON CONFLICT (checksum) DO NOTHING;
+INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
+SELECT %s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb
+ WHERE pg_catalog.pg_current_xact_id()::text = %s;
+UPDATE {ledger}
+   SET state = 'applied', execution_ms = %s, statements_done = %s, metadata = metadata || %s::jsonb,
+       applied_at = pg_catalog.clock_timestamp()
+ WHERE label = %s AND key = %s AND state = 'running' AND pg_catalog.pg_current_xact_id()::text = %s
+RETURNING 1
 """
 
 _EVENT = """
@@ -167,11 +165,12 @@ class Recorder:
         if migration.down in kept and migration.down is not None:
             metadata["down_checksum"] = migration.down.checksum
         detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
-        params: list[object] = [role, ran.execution_ms, ran.statements, json.dumps(metadata)]
+        params: list[object] = [role, [file.checksum for file in kept], [file.text for file in kept], claim.xid]
+        params += [str(run.id), ran.event, migration.label, migration.key, migration.name]
+        params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail), claim.xid]
+        params += [ran.execution_ms, ran.statements, json.dumps(metadata)]
         params += [migration.label, migration.key, claim.xid]
-        params += [[file.checksum for file in kept], [file.text for file in kept]]
-        params += [ran.event, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
-        if queries.query(_SETTLE + _COMPLETE.format(**self._names), params)[0][0] != 1:
+        if not queries.query(_SETTLE + _COMPLETE.format(**self._names), params):
             raise NotRecorded
 
     def withdraw(self, queries: Queries, claim: Claim) -> None:
