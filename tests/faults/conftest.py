@@ -12,6 +12,14 @@ from tests.faults.scene import FaultySite, Gate, Role, lend_role, shut_gate
 from tests.servers import Database
 
 
+@pytest.fixture(autouse=True)
+def driver_is_installed(request: pytest.FixtureRequest) -> None:
+    """A test of both drivers runs with those that are there."""
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if "driver" in parameters:
+        pytest.importorskip(parameters["driver"], reason=f"{parameters['driver']} is not installed")
+
+
 @pytest.fixture
 def site(tmp_path: Path, fresh_database: Database) -> Iterator[FaultySite]:
     """A site of its own on a database of its own; faults come through the environment."""
