@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from sqlmigrations.lint.creations import created
 from sqlmigrations.lint.objects import Created
@@ -24,8 +25,7 @@ def inspect(subject: Subject, known: Created) -> list[Finding]:
         subject: The migration.
         known: What the files pending in this run create, up to and including this one.
     """
-    everything = known | created(subject.statements)
-    found = list(_findings(subject, everything))
+    found = list(_findings(subject, known))
     silenced = {allowance.rule for allowance in subject.allow}
     shown = [f for f in found if f.rule not in silenced or f.severity is Severity.ERROR]
     shown += _allowances(subject, found)
@@ -52,18 +52,14 @@ class _Wanted:
     @classmethod
     def of(cls, subject: Subject) -> _Wanted:
         """Leaves out the checks whose words stand nowhere in the file."""
-        by_opening: dict[str, list[Check]] = {}
-        for check in CHECKS:
-            for word in check.opens:
-                by_opening.setdefault(word, []).append(check)
         sources = {id(statement.source): statement.source for statement in subject.statements}
         text = [source.lower() for source in sources.values()]
         by_mention = []
-        for check in CHECKS:
-            mentioned = [word for word in check.mentions.split() if any(word in source for source in text)]
+        for check, words in _mentions():
+            mentioned = [word for word in words if any(word in source for source in text)]
             if mentioned:
                 by_mention.append((re.compile("|".join(map(re.escape, mentioned)), re.IGNORECASE), check))
-        return cls(by_opening, by_mention)
+        return cls(_openings(), by_mention)
 
     def by(self, statement: Statement) -> Iterator[Check]:
         word = _FIRST_WORD.match(statement.source, statement.start)
@@ -71,6 +67,20 @@ class _Wanted:
         for pattern, check in self.by_mention:
             if pattern.search(statement.source, statement.start, statement.end):
                 yield check
+
+
+@cache
+def _openings() -> dict[str, list[Check]]:
+    by_opening: dict[str, list[Check]] = {}
+    for check in CHECKS:
+        for word in check.opens:
+            by_opening.setdefault(word, []).append(check)
+    return by_opening
+
+
+@cache
+def _mentions() -> tuple[tuple[Check, list[str]], ...]:
+    return tuple((check, check.mentions.split()) for check in CHECKS if check.mentions)
 
 
 def _finding(subject: Subject, rule: Rule, statement: Statement, sighting: Sighting) -> Finding:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Self
 
 from sqlmigrations.lint.reading import Name
 from sqlmigrations.scanner import Statement
@@ -67,17 +67,22 @@ class Creation:
     renamed_from: Name | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Created:
-    """Everything some files create; ``|`` joins those of several files."""
+    """Everything some files create; ``|`` joins those of several files, ``|=`` takes over those of one more."""
 
-    places: Mapping[tuple[str, Name], frozenset[Creation]] = field(default_factory=dict)
+    places: dict[tuple[str, Name], frozenset[Creation]] = field(default_factory=dict)
 
     def __or__(self, other: Created) -> Created:
-        joined = dict(self.places)
+        joined = Created(dict(self.places))
+        joined |= other
+        return joined
+
+    def __ior__(self, other: Created) -> Self:
+        # In place: a plan of many files is as many times as long, not as many times squared.
         for key, places in other.places.items():
-            joined[key] = joined.get(key, frozenset()) | places
-        return Created(joined)
+            self.places[key] = self.places.get(key, frozenset()) | places
+        return self
 
     def before(self, kind: Kind, name: Name, statement: Statement) -> bool:
         """Whether it was created earlier: in another of the files, or further up in the statement's own."""
