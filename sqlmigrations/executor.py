@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from django.db import connections
 
-from sqlmigrations import conf, lint
+from sqlmigrations import conf, lint, rights
 from sqlmigrations import plan as planning
 from sqlmigrations import signals as told
 from sqlmigrations.backends import locking, postgresql
@@ -135,10 +135,9 @@ class Executor:
         bench = Bench(self.database, fence_wait_ms)
         try:
             queries = bench.session.connection
-            with self._answering():
-                tracking = self.ledger.tracking(queries)
-                self.ledger.check_rights(queries, tracking)
-                rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
+            tracking = self.ledger.tracking(queries)
+            rights.check_writing(queries, self.ledger, tracking)
+            rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
             plan = self._build(loaded, rows, options)
             self._refuse(plan)
             if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
@@ -177,17 +176,13 @@ class Executor:
         )
 
     def _rows(self, queries: Queries, known: Sequence[str] | None) -> tuple[Tracking, tuple[Applied, ...]]:
-        with self._answering():
+        try:
             tracking = self.ledger.tracking(queries)
             return tracking, self.ledger.read(queries, known) if tracking is Tracking.PRESENT else ()
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
         except StatementFailed as failed:
             if failed.server.sqlstate == _INSUFFICIENT_PRIVILEGE:
-                raise self.ledger.unreadable(failed.server) from None
+                needs = rights.READING if known is None else rights.READING_TEXTS
+                raise rights.unreadable(queries, self.ledger, needs, failed.server) from None
             raise postgresql.unreachable(failed.server) from None
 
 

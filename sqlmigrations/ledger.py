@@ -1,4 +1,4 @@
-"""The ledger as it is read: whose tables they are, the rows in them, the rights of a role on them."""
+"""The ledger as it is read: whose tables they are, and the rows in them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import Applied, ServerError
+from sqlmigrations.types import Applied
 
 LEDGER, EVENTS, TEXTS = "schema_migrations", "schema_migration_events", "schema_migration_texts"
 
@@ -39,21 +39,6 @@ SELECT m.label, m.key, m.version, m.name, m.kind, m.mode, m.checksum, m.sql_chec
  ORDER BY m.id
 """
 _JOIN_TEXTS = "LEFT JOIN {texts} AS t ON t.checksum = m.checksum AND m.checksum <> ALL (%s::text[])"
-
-_RIGHTS = """
-SELECT n.nspname IS NOT NULL,
-       pg_catalog.has_schema_privilege(n.oid, 'CREATE'),
-       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
-       ARRAY(SELECT t.name || ': ' || p.name
-               FROM pg_catalog.unnest(%s::text[]) AS t (name)
-               JOIN pg_catalog.pg_class AS c ON c.relname = t.name AND c.relnamespace = n.oid
-              CROSS JOIN pg_catalog.unnest(%s::text[]) AS p (name)
-              WHERE NOT pg_catalog.has_table_privilege(c.oid, p.name)
-                AND (p.name = 'INSERT' OR t.name = %s)),
-       current_user::text
-  FROM (SELECT 1) AS one
-  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = %s
-"""
 
 
 class Tracking(Enum):
@@ -110,36 +95,6 @@ class Ledger:
             join, text, params = _JOIN_TEXTS.format(**names), "t.body", [list(known)]
         rows = queries.query(_READ.format(text=text, join=join, **names), params)
         return tuple(_applied(row) for row in rows)
-
-    def unreadable(self, server: ServerError) -> ConfigurationError:
-        """The error for a role without SELECT on the tables."""
-        tables = ", ".join(self.names.values())
-        return ConfigurationError(
-            f"The role of this alias may not read the tracking tables: {server.message}.",
-            remedy=f"As the owner, for that role:  GRANT SELECT ON {tables} TO ...;",
-        )
-
-    def check_rights(self, queries: Queries, tracking: Tracking) -> None:
-        """Whether this role can create the tables, or write to them when they exist.
-
-        Raises:
-            ConfigurationError: Names the missing GRANT.
-        """
-        params = [[LEDGER, EVENTS, TEXTS], ["SELECT", "INSERT", "UPDATE", "DELETE"], LEDGER, self.schema]
-        exists, may_create, may_create_schema, missing, user = queries.query(_RIGHTS, params)[0]
-        if tracking is Tracking.PRESENT and missing:
-            lacking = f"The role {user!r} lacks rights on the tracking tables ({', '.join(sorted(missing))})."
-            tables = ", ".join(sorted({entry.partition(":")[0] for entry in missing}))
-            rights = ", ".join(sorted({entry.partition(": ")[2] for entry in missing}))
-            remedy = (
-                f"As the owner:  SET search_path = {quote(self.schema)}; GRANT {rights} ON {tables} TO {quote(user)};"
-            )
-            raise ConfigurationError(lacking, remedy=remedy)
-        if tracking is Tracking.ABSENT and not (may_create if exists else may_create_schema):
-            what = f"create tables in the schema {self.schema!r}" if exists else f"create the schema {self.schema!r}"
-            where = f"SCHEMA {quote(self.schema)}" if exists else "DATABASE ..."
-            remedy = f"As the owner:  GRANT CREATE ON {where} TO {quote(user)};"
-            raise ConfigurationError(f"The role {user!r} may not {what}.", remedy=remedy)
 
 
 def _applied(row: Sequence[Any]) -> Applied:

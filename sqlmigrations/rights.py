@@ -1,0 +1,100 @@
+"""What a role needs on the tracking tables, and the GRANT that it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmigrations.backends.base import Queries
+from sqlmigrations.exceptions import ConfigurationError, StatementFailed
+from sqlmigrations.ledger import EVENTS, LEDGER, TEXTS, Ledger, Tracking, quote
+from sqlmigrations.types import ServerError
+
+Need = tuple[str, str]
+
+READING: tuple[Need, ...] = ((LEDGER, "SELECT"),)
+READING_TEXTS: tuple[Need, ...] = (*READING, (TEXTS, "SELECT"))
+_WRITING: tuple[Need, ...] = (
+    *((LEDGER, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE")),
+    (EVENTS, "INSERT"),
+    # ON CONFLICT (checksum) reads that column.
+    *((TEXTS, right) for right in ("SELECT", "INSERT")),
+)
+
+_ASK = """
+SELECT n.nspname IS NOT NULL,
+       ARRAY(SELECT p.name FROM pg_catalog.unnest(ARRAY['USAGE', 'CREATE']) AS p (name)
+              WHERE NOT pg_catalog.has_schema_privilege(n.oid, p.name)),
+       pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+       ARRAY(SELECT w.name || ': ' || w.privilege
+               FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS w (name, privilege)
+               JOIN pg_catalog.pg_class AS c ON c.relname = w.name AND c.relnamespace = n.oid
+              WHERE NOT pg_catalog.has_table_privilege(c.oid, w.privilege)),
+       current_user::text, pg_catalog.current_database()::text
+  FROM (SELECT 1) AS one
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the server says of the role; ``missing`` names table and right, ``schema_lacks`` rights alone."""
+
+    schema_exists: bool
+    schema_lacks: Sequence[str]
+    may_create_schema: bool
+    missing: Sequence[str]
+    user: str
+    database: str
+
+
+def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
+    """Whether this role can create the tables, or write to them when they exist.
+
+    Raises:
+        ConfigurationError: Names the missing GRANT.
+    """
+    answer = _ask(queries, ledger, _WRITING)
+    if tracking is Tracking.PRESENT:
+        grants = _table_grants(ledger, answer)
+        if grants:
+            usage = [f"schema {ledger.schema}: USAGE"] if "USAGE" in answer.schema_lacks else []
+            listed = ", ".join([*usage, *answer.missing])
+            raise _lacking(f"The role {answer.user!r} lacks rights on the tracking tables ({listed}).", grants)
+    elif answer.schema_exists and answer.schema_lacks:
+        grant = f"GRANT {', '.join(answer.schema_lacks)} ON SCHEMA {quote(ledger.schema)} TO {quote(answer.user)};"
+        raise _lacking(f"The role {answer.user!r} may not create tables in the schema {ledger.schema!r}.", [grant])
+    elif not answer.schema_exists and not answer.may_create_schema:
+        grant = f"GRANT CREATE ON DATABASE {quote(answer.database)} TO {quote(answer.user)};"
+        raise _lacking(f"The role {answer.user!r} may not create the schema {ledger.schema!r}.", [grant])
+
+
+def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: ServerError) -> ConfigurationError:
+    """The error for a role that was refused to read the tables."""
+    try:
+        answer = _ask(queries, ledger, needs)
+    except StatementFailed:
+        # In a transaction of the caller's the refusal broke it: nothing more can be asked there.
+        message = f"The role of this alias may not read the tracking tables: {server.message}."
+        return ConfigurationError(message, remedy="Let their owner GRANT it SELECT on them.")
+    message = f"The role {answer.user!r} may not read the tracking tables: {server.message}."
+    return _lacking(message, _table_grants(ledger, answer))
+
+
+def _ask(queries: Queries, ledger: Ledger, needs: Sequence[Need]) -> _Answer:
+    params = [[table for table, _ in needs], [right for _, right in needs], ledger.schema]
+    return _Answer(*queries.query(_ASK, params)[0])
+
+
+def _table_grants(ledger: Ledger, answer: _Answer) -> list[str]:
+    role, schema = quote(answer.user), quote(ledger.schema)
+    rights: dict[str, list[str]] = {}
+    for entry in answer.missing:
+        table, _, right = entry.partition(": ")
+        rights.setdefault(table, []).append(right)
+    usage = [f"GRANT USAGE ON SCHEMA {schema} TO {role};"] if "USAGE" in answer.schema_lacks else []
+    return [*usage, *(f"GRANT {', '.join(rights[t])} ON {schema}.{t} TO {role};" for t in rights)]
+
+
+def _lacking(message: str, grants: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(message, remedy=f"As the owner:  {' '.join(grants)}")
