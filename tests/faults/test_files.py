@@ -193,15 +193,16 @@ def test_f59_a_space_changed_in_a_literal_of_an_applied_file_stops_the_run(three
 
     said = refused(three)
 
+    now = checksum(path.read_text())
     assert (
         said
         == f"""\
 The migration files do not agree with what is recorded; nothing has run.
 
   migrations_sql/002_b.sql  [modified]
-    Changed since it was applied on WHEN: recorded checksum {applied[:16]}..., file {checksum(path.read_text())[:16]}...
-    Next: Restore the file as it was applied (git log -p -- migrations_sql/002_b.sql), and put the change into a new \
-one: python manage.py sqlmigrate_new project your_change
+    Changed since it was applied on WHEN: recorded checksum {applied[:16]}..., file {now[:16]}...
+    Next: Restore the file as it was applied (git log -p -- migrations_sql/002_b.sql), and put the change into a \
+new one: python manage.py sqlmigrate_new project your_change
 """
     )
     assert not three.has("d")
@@ -300,8 +301,8 @@ The migration files do not agree with what is recorded; nothing has run.
 
   migrations_sql/005_e.sql  [late]
     Late: 006_f, a higher number, is applied already.
-    Next: Give it a number above 006_f; or, when it may run after it, add the line -- late: why   to the file, or run \
-once with --allow-late.
+    Next: Give it a number above 006_f; or, when it may run after it, add the line -- late: why   to the file, or \
+run once with --allow-late.
 """
     )
 
