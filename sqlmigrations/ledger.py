@@ -123,10 +123,10 @@ def _applied(row: Sequence[Any]) -> Applied:
 
 
 def _foreign(schema: str, columns: frozenset[str]) -> ConfigurationError:
-    whose = next((tool for shape, tool in _FOREIGN if columns == shape), None)
-    looks = f"It looks like the one of {whose}" if whose else "It is not one of sqlmigrations"
+    by_hand = "a runner written by hand, or of a tool unknown here"
+    whose = next((tool for shape, tool in _FOREIGN if columns == shape), by_hand)
     listed = ", ".join(sorted(columns))
     return ConfigurationError(
-        f"There is a table {schema}.{LEDGER} that is not ours. {looks} (columns: {listed}). It was left alone.",
+        f"There is a table {schema}.{LEDGER} that is not ours. It looks like the one of {whose} (columns: {listed}). It was left alone.",
         remedy='Give sqlmigrations a schema of its own: SQLMIGRATIONS = {"SCHEMA": "sqlmigrations", ...}',
     )
