@@ -127,6 +127,7 @@ def _foreign(schema: str, columns: frozenset[str]) -> ConfigurationError:
     whose = next((tool for shape, tool in _FOREIGN if columns == shape), by_hand)
     listed = ", ".join(sorted(columns))
     return ConfigurationError(
-        f"There is a table {schema}.{LEDGER} that is not ours. It looks like the one of {whose} (columns: {listed}). It was left alone.",
+        f"There is a table {schema}.{LEDGER} that is not ours. It looks like the one of {whose} "
+        f"(columns: {listed}). It was left alone.",
         remedy='Give sqlmigrations a schema of its own: SQLMIGRATIONS = {"SCHEMA": "sqlmigrations", ...}',
     )
