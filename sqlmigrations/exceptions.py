@@ -93,6 +93,12 @@ class LockLost(SqlMigrationsError):
     exit_code = ExitCode.LOCK_LOST
 
 
+class Interrupted(SqlMigrationsError):
+    """A person ended the run by Ctrl-C; the migration under way was rolled back."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class MigrationFailed(SqlMigrationsError):
     """A migration failed and was rolled back.
 

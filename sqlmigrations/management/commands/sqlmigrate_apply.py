@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from sqlmigrations import signals
-from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
+from sqlmigrations.exceptions import ExitCode, Interrupted, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
 from sqlmigrations.failure import mask_lines
 from sqlmigrations.management import rendering
@@ -91,7 +91,7 @@ class Command(SqlMigrationsCommand):
         started = time.perf_counter()
         run: Run | None = None
         try:
-            with self._lock_told(), executor.run(order) as run:
+            with _interrupts_raised(), self._lock_told(), executor.run(order) as run:
                 self._announce(run.plan, executor.database)
                 for step in run.plan.steps:
                     self._perform(run, step)
@@ -100,12 +100,6 @@ class Command(SqlMigrationsCommand):
                 content = rendering.error_document(error)
                 self.document(_document(executor.database, run) | content)
             raise
-        except KeyboardInterrupt:
-            self.stderr.write(
-                "\nInterrupted. The migration under way was rolled back, unless its COMMIT was being sent; "
-                "those before it are recorded. Look: python manage.py sqlmigrate_status"
-            )
-            self.end(ExitCode.INTERRUPTED, "Interrupted.")
         self._summarise(executor.database, run, time.perf_counter() - started)
 
     @contextmanager
@@ -172,6 +166,19 @@ class Command(SqlMigrationsCommand):
         if self.verbosity >= 1:
             self.progress.write(text, ending=ending)
             self.progress.flush()
+
+
+@contextmanager
+def _interrupts_raised() -> Iterator[None]:
+    """Turns Ctrl-C into an error of ours, which leaves as every other one does: in words, as JSON, with its code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted. The migration under way was rolled back, unless its COMMIT was being sent; those before it "
+            "are recorded.",
+            remedy="python manage.py sqlmigrate_status",
+        ) from None
 
 
 def _options(options: dict[str, Any]) -> Options:

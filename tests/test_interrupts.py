@@ -1,0 +1,42 @@
+"""Ctrl-C: what is said, in words and as JSON, and what is left."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.site import Site
+
+RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sqlmigrations' AND query LIKE '%pg_sleep(%'"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_ctrl_c_rolls_back_and_says_what_is_left(site: Site, form: str) -> None:
+    site.write("001_invoices.sql", "CREATE TABLE invoices (number text);\n")
+    # psycopg2 notices a signal when the statement ends.
+    site.write("002_slow.sql", "CREATE TABLE vendors (name text);\nSELECT pg_sleep(2);\nSELECT pg_sleep(2);\n")
+    runner = site.start("sqlmigrate_apply", "--format", form)
+    deadline = time.monotonic() + 30
+    while site.query(f"{RUNNING} AND datname = current_database() AND pid <> pg_backend_pid()") != [(1,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    runner.send_signal(signal.SIGINT)
+    out, err = runner.communicate(timeout=30)
+
+    assert runner.returncode == 130
+    assert err.endswith(
+        "Interrupted. The migration under way was rolled back, unless its COMMIT was being sent; those before it are "
+        "recorded.\n\n  Next: python manage.py sqlmigrate_status\n"
+    )
+    assert site.query("SELECT to_regclass('vendors'), to_regclass('invoices') IS NOT NULL") == [(None, True)]
+    if form == "json":
+        document = json.loads(out)
+        assert (document["exit_code"], document["error"]["type"]) == (130, "Interrupted")
+        assert [outcome["id"] for outcome in document["outcomes"]][:2] == [
+            "sqlmigrations.000_migration_tracking",
+            "project.001_invoices",
+        ]
