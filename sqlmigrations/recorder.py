@@ -139,7 +139,7 @@ class Recorder:
         """
         statement_timeout = None if step.statement_timeout_ms is None else str(step.statement_timeout_ms)
         arm = _ARM.format(held=HELD)
-        params = [*_row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, *lock.params]
+        params = [*_row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, lock.token]
         try:
             answer = queries.query(prologue + _INSERT.format(**self._names) + ";" + arm, params)
         except StatementFailed as failed:

@@ -6,6 +6,7 @@ Never a blocking lock call and never a snapshot held: both make concurrent index
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ _ANNOUNCE_AFTER_S = 1.0
 
 _TRY = """
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-SELECT pg_catalog.pg_try_advisory_xact_lock(%s), pg_catalog.pg_backend_pid()
+SELECT pg_catalog.pg_try_advisory_xact_lock(%s), pg_catalog.pg_try_advisory_xact_lock(%s)
 """
 
 _HOLDER = """
@@ -32,13 +33,10 @@ SELECT l.pid, a.usename::text, coalesce(a.application_name, ''), coalesce(a.stat
    AND l.classid = %s::bigint::oid AND l.objid = %s::bigint::oid
 """
 
-# Whether the session ``pid`` still holds it: an expression for the prologue of every file.
-HELD = """
-EXISTS (SELECT FROM pg_catalog.pg_locks
-         WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %s
-           AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-           AND classid = %s::bigint::oid AND objid = %s::bigint::oid)
-"""
+# An expression for the prologue of every file: whether the lock is held still, by us, on this very server. Its
+# transaction holds a token as well, a number nobody else can know: whoever can share that meets no such transaction.
+# Looking into pg_locks would say the same and cost as much as recording does.
+HELD = "NOT pg_catalog.pg_try_advisory_xact_lock_shared(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +82,7 @@ class Holder:
 class HeldLock:
     """Proof that the lock was obtained: what ``HELD`` has to be asked with."""
 
-    key: LockKey
-    pid: int
-
-    @property
-    def params(self) -> tuple[int, int, int]:
-        """For ``HELD``."""
-        return self.pid, self.key.classid, self.key.objid
+    token: int
 
 
 def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> HeldLock:
@@ -105,12 +97,13 @@ def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callabl
     Raises:
         LockNotObtained: Somebody else held it all the time.
     """
+    token = int.from_bytes(os.urandom(8), "big", signed=True)
     started = time.monotonic()
     announced = False
     while True:
-        obtained, pid = connection.query(_TRY, [key.value])[0]
+        obtained, _ = connection.query(_TRY, [key.value, token])[0]
         if obtained:
-            return HeldLock(key, pid)
+            return HeldLock(token)
         # Each failed try ends its transaction: an idle one would hold back nothing, but is nobody's to see.
         connection.query("ROLLBACK")
         waited = time.monotonic() - started
