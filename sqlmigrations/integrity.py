@@ -195,7 +195,10 @@ def _missing(row: Applied, twin: SqlMigration | None) -> Finding:
 
 def _partial(row: Applied) -> Finding:
     message = f"Begun on {_when(row)} and neither finished nor rolled back (state {row.state})."
-    remedy = "Find out in the database what took effect, undo or complete it by hand, then correct the ledger."
+    remedy = (
+        "Find out in the database what took effect. Undo it and delete its row in schema_migrations, "
+        "or complete it and set the row's state to 'applied'."
+    )
     return Finding("partial", Severity.ERROR, message, remedy, row.id)
 
 

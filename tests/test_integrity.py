@@ -139,7 +139,8 @@ def test_a_row_that_is_not_finished_is_partial(state: str, files: list[object]) 
         "partial",
         Severity.ERROR,
         f"Begun on {WHEN} and neither finished nor rolled back (state {state}).",
-        "Find out in the database what took effect, undo or complete it by hand, then correct the ledger.",
+        "Find out in the database what took effect. Undo it and delete its row in schema_migrations, "
+        "or complete it and set the row's state to 'applied'.",
         "shop.001_a",
     )
 
