@@ -19,7 +19,7 @@ from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.scanner import ScanError, split
 from sqlmigrations.target import EVERYTHING, Target, choose
-from sqlmigrations.types import Applied, Finding, Severity, SqlMigration, State
+from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Severity, SqlMigration, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,11 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
     broken = [f for f in comparison.findings if f.severity is Severity.ERROR]
     linted = [] if cycles or faults else _lint(steps, terms)
-    dangers = [danger for step in steps for danger in step.script.dangers]
     return Plan(
         steps=steps,
         comparison=comparison,
         disagreements=(*loaded.findings, *broken, *faults, *unknown, *cycles, *_late(steps, comparison, terms)),
-        dangers=(*dangers, *(f for f in linted if f.severity is Severity.ERROR)),
+        dangers=(*_dangers(steps), *(f for f in linted if f.severity is Severity.ERROR)),
         warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
     )
 
@@ -190,6 +189,21 @@ def _passwords(script: Script) -> frozenset[str]:
     except ScanError:
         # It is looked at when it is asked for; an up never fails for its down.
         return found
+
+
+def _dangers(steps: Sequence[Step]) -> list[Finding]:
+    """What in the files would not be run; recording one run by hand would record what is pending before it, too."""
+    found: list[Finding] = []
+    before: dict[str, str] = {}
+    for step in steps:
+        label, number = step.migration.label, step.migration.name.partition("_")[0]
+        first = f"First apply the files before it ({', '.join(before.values())}). " if before else ""
+        for danger in step.script.dangers:
+            by_hand = danger.rule == "non-transactional"
+            found.append(replace(danger, remedy=first + danger.remedy) if by_hand else danger)
+        if label != TRACKING_LABEL:
+            before[label] = f"python manage.py sqlmigrate_apply {label} {number}"
+    return found
 
 
 def _late(steps: Sequence[Step], comparison: Comparison, terms: Terms) -> list[Finding]:
