@@ -46,6 +46,7 @@ class _Folder:
     source: Source
     ups: dict[str, SqlFile] = field(default_factory=dict)
     downs: dict[str, SqlFile] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     misnamed: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -103,7 +104,9 @@ def _read_entry(folder: _Folder, entry: os.DirEntry[str], location: str, root: s
         folder.misnamed.append(entry.name)
     else:
         file = _read_file(folder, entry, location, root)
-        if file is not None:
+        if file is None:
+            folder.refused.add(stem)
+        else:
             (folder.downs if kind == "down" else folder.ups)[stem] = file
 
 
@@ -153,7 +156,7 @@ def _refusal(entry: os.DirEntry[str], root: str) -> tuple[str, str, str] | None:
 
 def _migrations(folder: _Folder) -> list[SqlMigration]:
     label = folder.source.label
-    for stem in sorted(folder.downs.keys() - folder.ups.keys()):
+    for stem in sorted(folder.downs.keys() - folder.ups.keys() - folder.refused):
         location = folder.downs[stem].location
         message = f"Undoes {stem}.sql, which is not there."
         remedy = f"Restore {stem}.sql beside it, or remove it."

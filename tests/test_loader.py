@@ -184,6 +184,13 @@ def test_a_down_without_its_up_is_refused(folder: Path) -> None:
     assert findings(folder) == [error("orphan-down", message, remedy, "sql/001_x.down.sql")]
 
 
+def test_a_down_whose_up_is_there_but_refused_is_no_orphan(folder: Path) -> None:
+    write(folder, "001_x.down.sql")
+    (folder / "001_x.sql").write_bytes(b"\xff")
+
+    assert [finding.rule for finding in findings(folder)] == ["encoding"]
+
+
 def test_both_files_of_one_number_are_handed_on(folder: Path) -> None:
     write(folder, "001_x.sql", "1_y.sql")
 
