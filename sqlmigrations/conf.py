@@ -66,6 +66,9 @@ def _strings(value: Any) -> tuple[str, ...]:
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not value or "\x00" in value or len(value.encode()) > 63:
         raise ValueError("the name of a schema, 63 bytes at most")
+    # Drivers take % for a placeholder, search_path "$user" for the role's own schema; the rest is PostgreSQL's.
+    if "%" in value or value == "$user" or value.startswith("pg_") or value == "information_schema":
+        raise ValueError("the name of a schema of your own, without %")
     return value
 
 
