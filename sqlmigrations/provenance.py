@@ -29,6 +29,7 @@ def collect() -> Provenance:
     return Provenance(_os_user(), socket.gethostname(), os.getpid(), _git_commit())
 
 
+@functools.cache
 def _os_user() -> str:
     try:
         return getpass.getuser()

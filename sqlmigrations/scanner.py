@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -65,7 +65,7 @@ class Statement:
 
 
 def _tokens_of(source: str, start: int, end: int) -> tuple[Token, ...]:
-    found = tuple(token for token in lex(source, start, end) if token.kind not in INSIGNIFICANT)
+    found = tuple(lex(source, start, end, without=INSIGNIFICANT))
     return found[:-1] if found[-1].text == ";" else found
 
 
@@ -107,10 +107,12 @@ def split(text: str) -> Split:
     return Split(tuple(statements), tuple(meta))
 
 
-def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
+def tokens(
+    text: str, start: int = 0, end: int | None = None, *, without: Container[TokenKind] = ()
+) -> Iterator[Token]:
     """All tokens between two offsets, COPY data as one token; their texts joined are the text.
 
-    Both offsets stand between statements.
+    Both offsets stand between statements. Kinds in ``without`` are passed over.
 
     Raises:
         ScanError: A quote, a comment or the data of a COPY is not closed.
@@ -118,15 +120,15 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]
     pos, end = start, len(text) if end is None else end
     for span in spans(text, start, end, set()):
         if span.data is not None:
-            yield from lex(text, pos, span.data[0])
+            yield from lex(text, pos, span.data[0], without=without)
             pos = span.data[1] + len(CLOSING)
             yield Token(TokenKind.DATA, text[span.data[0] : pos], span.data[0])
-    yield from lex(text, pos, end)
+    yield from lex(text, pos, end, without=without)
 
 
 def significant(text: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
     """``tokens`` without white space and comments."""
-    return (token for token in tokens(text, start, end) if token.kind not in INSIGNIFICANT)
+    return tokens(text, start, end, without=INSIGNIFICANT)
 
 
 class _Place:

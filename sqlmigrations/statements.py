@@ -31,7 +31,12 @@ _QUIET = frozenset((
     "SAVEPOINT", "RELEASE", "CLOSE",
 ))
 # fmt: on
-_SESSION_NAMES = re.compile(r"(?i)set_config|pg_(?:try_)?advisory_|dblink|pg_temp")
+_LASTING = r"set_config|pg_(?:try_)?advisory_|dblink|pg_temp"
+_SESSION_NAMES = re.compile(rf"(?i){_LASTING}")
+# Most statements need not be taken apart: their first word is harmless, and none of these stands anywhere in them.
+_FIRST_WORD = re.compile(r"(?a)\w+")
+_TRACES = re.compile(rf"(?i)temp|{_LASTING}")
+_SETTING = re.compile(r"(?ai)(?:re)?set\b")
 _OFF = frozenset(("false", "off", "0", "'false'", "'off'", "'0'"))
 _WITHIN_A_MODE = {("level", "read"), ("repeatable", "read"), ("not", "deferrable")}
 _SET_FORMS: dict[tuple[str, ...], str] = {
@@ -106,10 +111,16 @@ def touches_session(statement: Statement) -> bool:
 
     Functions may do anything, so what runs them at will (SELECT, DO, CALL) counts as yes.
     """
+    opening = _FIRST_WORD.match(statement.source, statement.start)
+    if (
+        opening
+        and opening.group().upper() in _QUIET
+        and not _TRACES.search(statement.source, statement.start, statement.end)
+    ):
+        return False
     first = verb(statement)[0]
     judge = _SESSION_JUDGES.get(first)
-    words = values(statement, _HEAD if first in _TOLD_BY_HEAD else None) if judge else []
-    if judge(words) if judge else first not in _QUIET:
+    if judge(values(statement)) if judge else first not in _QUIET:
         return True
     if not _SESSION_NAMES.search(statement.source, statement.start, statement.end):
         return False
@@ -124,6 +135,8 @@ def sets(statement: Statement) -> str | None:
     SQL's own spellings come back as ``time zone``, ``session authorization``, ``session characteristics``;
     SET SCHEMA as ``search_path``, SET NAMES as ``client_encoding``.
     """
+    if not _SETTING.match(statement.source, statement.start):
+        return None
     words = [token.value.lower() for token in islice(leading_tokens(statement), 8)]
     if words[:1] not in (["set"], ["reset"]):
         return None
@@ -238,5 +251,3 @@ _SESSION_JUDGES: dict[str, _Judge] = {
     "CREATE": _create,
     "PREPARE": lambda words: words[1:2] != ["transaction"],
 }
-# Those judged by their first words, modifiers and all; the rest of a CREATE can be long.
-_HEAD, _TOLD_BY_HEAD = 8, frozenset(("SET", "CREATE", "PREPARE"))

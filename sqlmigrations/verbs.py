@@ -45,8 +45,7 @@ def verb(statement: Statement) -> tuple[str, ...]:
 
 def leading_tokens(statement: Statement) -> Iterator[Token]:
     """Its significant tokens, lexed only as far as they are asked for."""
-    every = lex(statement.source, statement.start, statement.end)
-    return (token for token in every if token.kind not in INSIGNIFICANT)
+    return lex(statement.source, statement.start, statement.end, without=INSIGNIFICANT)
 
 
 def values(statement: Statement, count: int | None = None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from sqlmigrations.lexer import ScanError, Token, TokenKind, lex
+from sqlmigrations.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex
 
 _PIECE = re.compile(r"'((?:[^']|'')*+)'(?:\s|--[^\n]*+)*+")
 _ESCAPED_PIECE = re.compile(r"'((?:[^'\\]|\\[\s\S]|'')*+)'(?:\s|--[^\n]*+)*+")
@@ -13,7 +13,6 @@ _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U
 _UNICODE = re.compile(r"\\(?:(\\)|([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6}))")
 _NAMED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LITERALS = frozenset({TokenKind.STRING, TokenKind.DOLLAR})
-_INSIGNIFICANT = frozenset({TokenKind.SPACE, TokenKind.COMMENT})
 
 
 def is_literal(token: Token) -> bool:
@@ -52,9 +51,8 @@ def code(text: str) -> tuple[Token, ...]:
     """The significant tokens of SQL or PL/pgSQL, as far as it can be read; offsets are those of ``text``."""
     found = []
     try:
-        for token in lex(text):
-            if token.kind not in _INSIGNIFICANT:
-                found.append(token)
+        for token in lex(text, without=INSIGNIFICANT):
+            found.append(token)
     except ScanError:
         pass
     return tuple(found)
