@@ -122,6 +122,8 @@ def _run_statements(place: Workplace, step: Step) -> None:
         name = statements.sets(statement)
         if name in _TIMEOUTS or name == "all":
             _put_timeouts_back(place, step)
+        if name == "client_encoding":
+            _put_encoding_back(place, step)
 
 
 def _put_timeouts_back(place: Workplace, step: Step) -> None:
@@ -133,6 +135,12 @@ def _put_timeouts_back(place: Workplace, step: Step) -> None:
     params = [part for name, value in timeouts.items() for part in (name, str(value))]
     with _reporting(place, step):
         place.connection.query(sql, params)
+
+
+def _put_encoding_back(place: Workplace, step: Step) -> None:
+    """What is sent stays UTF-8, as the file is, whatever the dump it came from was written in."""
+    with _reporting(place, step):
+        place.connection.query("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)")
 
 
 def _finish(place: Workplace, claim: Claim, started: float, attempt: int) -> float:

@@ -58,6 +58,20 @@ def test_f27_a_commit_whose_answer_never_arrived_is_found_done(site: FaultySite,
     assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1, 1]
 
 
+def test_f12_a_deferred_constraint_is_checked_before_commit_is_sent(site: FaultySite, proxy: Proxy) -> None:
+    site.query("CREATE TABLE vendor (id int PRIMARY KEY)")
+    site.query("CREATE TABLE invoice (vendor_id int REFERENCES vendor DEFERRABLE INITIALLY DEFERRED)")
+    assert site.apply().returncode == 0
+    site.write("001_a.sql", "INSERT INTO invoice VALUES (7);\n")
+
+    failed = site.apply(DATABASE_URL=proxy.url(site.database.url))
+
+    assert failed.returncode == 1
+    assert "PostgreSQL 23503" in failed.stderr
+    assert b"ROLLBACK" in proxy.asked
+    assert b"COMMIT" not in proxy.asked
+
+
 def questions(site: FaultySite, proxy: Proxy, driver: str) -> int:
     """How often a run waited for the server."""
     before = len(proxy.asked)

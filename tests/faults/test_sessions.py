@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.scene import FaultySite, Role, database_json
-from tests.servers import Database
 
 WITNESS = (
     "CREATE TABLE {name} AS SELECT current_user::text AS who, session_user::text AS login,\n"
@@ -72,25 +72,45 @@ def test_f49_what_a_file_sets_reaches_neither_its_record_nor_the_next_file(
     assert {event["db_user"] for event in site.events("applied")} == {"postgres"}
 
 
-def test_f49_a_file_that_ends_as_a_role_without_rights_is_recorded_by_the_role_of_the_alias(
-    site: FaultySite, fresh_database: Database, role: Role
+@pytest.fixture
+def deployer(role: Role) -> Iterator[str]:
+    """A role that ``role`` has no rights of until it becomes that role."""
+    name = f"deployer_{role.name}"
+    role.database.query(f"ALTER ROLE {role.name} NOINHERIT")
+    role.database.query(f"CREATE ROLE {name}")
+    role.database.query(f"GRANT CREATE ON SCHEMA public TO {name}")
+    role.database.query(f"GRANT {name} TO {role.name}")
+    yield name
+    role.database.query(f"DROP OWNED BY {name} CASCADE")
+    role.database.query(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("ending", ["RESET ROLE", "SET ROLE NONE", "SET LOCAL ROLE NONE", "RESET ALL"])
+def test_f49_a_file_that_gives_up_the_role_of_the_alias_is_recorded_by_it(
+    site: FaultySite, role: Role, deployer: str, ending: str
 ) -> None:
-    site.query("CREATE ROLE deployer_" + role.name)
-    deployer = "deployer_" + role.name
-    try:
-        site.query(f"GRANT CREATE ON SCHEMA public TO {deployer}")
-        site.query(f"GRANT {role.name} TO {deployer}")
-        site.write("001_a.sql", f"CREATE TABLE a (id int);\nSET ROLE {role.name};\n")
-        site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+    site.write("001_a.sql", f"CREATE TABLE a (id int);\n{ending};\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n")
 
-        applied = site.apply(DATABASE_JSON=database_json(OPTIONS={"assume_role": deployer}))
+    applied = site.apply(DATABASE_URL=role.url, DATABASE_JSON=database_json(OPTIONS={"assume_role": deployer}))
 
-        assert applied.returncode == 0, applied
-        owners = site.query("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
-        assert owners == [(deployer,)]
-    finally:
-        site.query(f"DROP OWNED BY {deployer} CASCADE")
-        site.query(f"DROP ROLE {deployer}")
+    assert applied.returncode == 0, applied
+    owners = site.query("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+    assert owners == [(deployer,)]
+    assert site.names() == ["001_a", "002_b"]
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize("setting", ["SET client_encoding = 'LATIN1'", "SET NAMES 'LATIN1'"])
+def test_f49_a_file_is_utf8_whatever_encoding_it_names(site: FaultySite, setting: str, driver: str) -> None:
+    sql = f"{setting};\nCREATE TABLE a AS SELECT 'Zürich €'::text AS city;\nCOPY a FROM stdin;\nŁódź\n\\.\n"
+    site.write("001_a.sql", sql)
+
+    applied = site.apply(DRIVER=driver)
+
+    assert applied.returncode == 0, applied
+    assert site.query("SELECT city FROM a") == [("Zürich €",), ("Łódź",)]
+    assert (sql,) in site.query("SELECT body FROM schema_migration_texts")
 
 
 @pytest.mark.parametrize("setting", ["SET lock_timeout = 0", "SET LOCAL lock_timeout = 0", "RESET ALL", DUMP[:-2]])
