@@ -13,9 +13,11 @@ from sqlmigrations.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Finding, ServerError, Severity
 
 _LONGEST_LINE = 200
-# In details of class 23: "Key (email)=(ada@example.org) already exists", "Failing row contains (1, Ada, null)".
-_VALUES = re.compile(r"(\)=|row contains )\(.*?\)(?= |\.?$)", re.DOTALL)
-_QUOTED = re.compile(r'"([^"]+)"')
+# In details of class 23, whatever the language: "Key (email)=(ada@example.org) already exists", "Failing row contains
+# (1, Ada, null)". A value can hold parentheses: the last one closes it.
+_VALUES = re.compile(r"(?<=\)=)\(.*\)|(?<=\) = )\(.*\)|\((?![^()]*\) ?= ?\().*\)", re.DOTALL)
+# Servers quote names as their language does.
+_QUOTED = re.compile(r"[\"»«„“]\s?([^\"»«„“”]+?)\s?[\"»«“”]")
 # Class 23: integrity constraint violation.
 _CONSTRAINTS = "23"
 
@@ -42,10 +44,11 @@ def report(step: Step, statement: Statement | None, server: ServerError) -> Migr
 
 def masked(server: ServerError, secrets: frozenset[str]) -> ServerError:
     """What the server said, without the secrets of a file and without the values of anybody's rows."""
+    detail = mask(server.detail, secrets)
     return replace(
         server,
         message=mask(server.message, secrets),
-        detail=_VALUES.sub(r"\1(...)", mask(server.detail, secrets)),
+        detail=_VALUES.sub("(...)", detail, count=1) if server.sqlstate.startswith(_CONSTRAINTS) else detail,
         hint=mask(server.hint, secrets),
         context=mask(server.context, secrets),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.failure import report
 from sqlmigrations.masking import MASK
@@ -86,6 +88,35 @@ def test_secrets_are_masked_wherever_they_come_back() -> None:
     assert found.server == ServerError("42601", *masked, position=17)
     assert found.finding.message == masked[0]
     assert found.excerpt == (f"  1 | CREATE ROLE a\n> 2 |   PASSWORD '{MASK}' nonsense;\n    |   ^")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Key (email)=(ada@example.org) already exists.", "Key (email)=(...) already exists."),
+        ("Schlüssel »(email)=(ada@example.org)« existiert bereits.", "Schlüssel »(email)=(...)« existiert bereits."),
+        ('Key (a, b)=(1, Ada) is not present in table "t".', 'Key (a, b)=(...) is not present in table "t".'),
+        ("Key (lower(email))=(ada@example.org) already exists.", "Key (...) already exists."),
+        ("Failing row contains (1, Ada (London) and Bob, null).", "Failing row contains (...)."),
+        ("Fehlgeschlagene Zeile enthält (1, Ada, null).", "Fehlgeschlagene Zeile enthält (...)."),
+        ("Partition key of the failing row contains (day) = (2026-01-02).", "Partition key of the failing row "
+         "contains (day) = (...)."),
+    ],
+)  # fmt: skip
+def test_values_of_rows_are_not_shown_in_any_language(said: str, shown: str) -> None:
+    found = failing("INSERT INTO t VALUES (1);", 0, ServerError("23505", "no", said))
+
+    assert found.server is not None
+    assert found.server.detail == shown
+
+
+def test_a_name_is_found_in_the_quotes_of_any_language() -> None:
+    places = [
+        failing("ALTER TABLE t DROP x;", 0, ServerError("42703", message)).finding.column
+        for message in ('column "x" does not exist', "Spalte »x« existiert nicht", "la colonne « x » n'existe pas")
+    ]
+
+    assert places == [20, 20, 20]
 
 
 def test_a_secret_of_several_lines_is_masked_in_each() -> None:
