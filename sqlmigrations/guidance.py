@@ -82,10 +82,13 @@ _CONNECTION = (
     ("no such file", "Is the server running, and is HOST the folder of its socket? To wait for it: --wait-for-db 30"),
     ("password authentication failed", "Check USER and PASSWORD of the database alias."),
     ("no password supplied", "Set PASSWORD of the database alias, or a passfile in its OPTIONS."),
+    ('role "', "Check USER of the database alias: the role has to exist, and to have LOGIN."),
     ("does not exist", "Create it (createdb), or check NAME and USER of the database alias."),
     ("starting up", "Wait until the server has started: --wait-for-db 30"),
     ("could not translate host name", "Check HOST of the database alias."),
+    ("failed to resolve host", "Check HOST of the database alias."),
     ("timeout", "Check HOST, PORT and the network between. To wait for it: --wait-for-db 30"),
+    ("connection slots", "End idle connections or raise max_connections. To wait for one: --wait-for-db 30"),
     ("too many", "End idle connections or raise max_connections. To wait for one: --wait-for-db 30"),
     ("pg_hba.conf", "The server does not let this user or host in: check pg_hba.conf, USER and sslmode."),
 )

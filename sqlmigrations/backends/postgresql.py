@@ -15,6 +15,8 @@ from sqlmigrations.types import ServerError
 _CHECK_INTERVAL_MS = 500
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: states that pass by themselves.
 _PASSING = frozenset({"57P03", "53300", "53400"})
+# Who waits for the server is told of these at once.
+_HOPELESS = ("password", 'database "', 'role "', "pg_hba.conf", "invalid", "not found", "not supported", "certificate")
 _POLL_S = 0.25
 # transaction_timeout came with PostgreSQL 17.
 _UNHURRIED = {
@@ -125,10 +127,9 @@ def _connect(alias: str, name: str, wait_s: float) -> Connection:
 
 
 def _can_pass(server: ServerError) -> bool:
-    """Whether waiting can cure it: not a wrong password, not a missing database."""
+    """Whether waiting can cure it: everything but what is known not to, for a server may speak any language."""
     words = server.message.lower()
-    cured = ("refused", "starting up", "shutting down", "recovery mode", "timeout", "timed out", "too many")
-    return server.sqlstate in _PASSING or any(word in words for word in (*cured, "no such file", "closed the"))
+    return server.sqlstate in _PASSING or not any(word in words for word in _HOPELESS)
 
 
 def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
