@@ -69,6 +69,10 @@ class AlreadyRecorded(Exception):
     """Another run recorded the migration while this one was about to."""
 
 
+class RowRemoved(Exception):
+    """The file took away the very row in which it was being recorded."""
+
+
 class NotRecorded(Exception):
     """The file ended the transaction it was run in: what it did is not what would be recorded."""
 
@@ -157,6 +161,7 @@ class Recorder:
 
         Raises:
             NotRecorded: This is no longer that transaction.
+            RowRemoved: It is, but the row is gone.
             StatementFailed: A deferred constraint does not hold.
         """
         migration, by = claim.step.migration, provenance.collect()
@@ -171,7 +176,8 @@ class Recorder:
         params += [ran.execution_ms, ran.statements, json.dumps(metadata)]
         params += [migration.label, migration.key, claim.xid]
         if not queries.query(_SETTLE + _COMPLETE.format(**self._names), params):
-            raise NotRecorded
+            current = queries.query("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text")[0][0]
+            raise RowRemoved if current == claim.xid else NotRecorded
 
     def withdraw(self, queries: Queries, claim: Claim) -> None:
         """Takes back a row that a COMMIT hidden in its file made permanent."""

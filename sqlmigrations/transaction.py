@@ -21,7 +21,7 @@ from sqlmigrations.exceptions import (
 )
 from sqlmigrations.failure import report
 from sqlmigrations.plan import Step
-from sqlmigrations.recorder import Claim, NotRecorded, Ran, Recorder, RunMark, begin
+from sqlmigrations.recorder import Claim, NotRecorded, Ran, Recorder, RowRemoved, RunMark, begin
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Finding, Severity
 
@@ -154,6 +154,8 @@ def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
     try:
         with _reporting(place, claim.step):
             place.recorder.complete(place.connection, claim, place.run, place.session.role, ran)
+    except RowRemoved:
+        raise _unrecordable(claim.step) from None
     except NotRecorded:
         # What the file did to the session took effect with it, a role without rights on our tables among it.
         place.recorder.withdraw(place.reopen(0).connection, claim)
@@ -225,19 +227,24 @@ def _unknown(step: Step) -> OutcomeUnknown:
 
 def _escaped(step: Step) -> MigrationFailed:
     migration = step.migration
-    finding = Finding(
-        "transaction-control",
-        Severity.ERROR,
-        "The transaction ended inside the file.",
-        "",
-        migration.id,
-        migration.file.location,
-    )
     return MigrationFailed(
         f"{migration.id} ended the transaction it was run in, by a COMMIT or ROLLBACK in it; it was not recorded.",
-        finding=finding,
+        finding=_about(step, "transaction-control", "The transaction ended inside the file."),
         kept="What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
         "took effect as well, unless AND CHAIN stood there.",
         remedy="Remove the COMMIT or ROLLBACK from the file, undo what took effect, and run  "
         "python manage.py sqlmigrate_apply",
     )
+
+
+def _unrecordable(step: Step) -> MigrationFailed:
+    return MigrationFailed(
+        f"{step.migration.id} removed its own row from schema_migrations, and was rolled back.",
+        finding=_about(step, "failed", "It removed the row in which it was being recorded."),
+        remedy="Leave the row in state 'running' where it is, then run  python manage.py sqlmigrate_apply",
+    )
+
+
+def _about(step: Step, rule: str, message: str) -> Finding:
+    migration = step.migration
+    return Finding(rule, Severity.ERROR, message, "", migration.id, migration.file.location)

@@ -107,6 +107,24 @@ def test_f14_f15_an_ending_that_was_overlooked_is_caught_by_the_transaction_id(
     assert [event["name"] for event in site.events("failed")] == ["001_a"]
 
 
+@pytest.mark.parametrize("removal", ["DELETE FROM", "TRUNCATE"])
+def test_a_file_that_removes_its_own_row_is_rolled_back(site: FaultySite, removal: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    assert site.apply().returncode == 0
+    site.write("002_b.sql", f"CREATE TABLE b (id int);\n{removal} schema_migrations;\n")
+
+    failed = site.apply()
+
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        "project.002_b removed its own row from schema_migrations, and was rolled back.\n\n"
+        "  migrations_sql/002_b.sql\n\n"
+        "  Nothing of this file was kept; no migrations were applied in this run before it.\n"
+        "  Next: Leave the row in state 'running' where it is, then run  python manage.py sqlmigrate_apply\n"
+    )
+    assert (site.names(), site.has("b")) == (["001_a"], False)
+
+
 def test_f15_begin_and_commit_around_a_part_are_refused_with_both_lines(site: FaultySite) -> None:
     site.write("001_a.sql", "CREATE TABLE a (id int);\nBEGIN;\nCREATE TABLE b (id int);\nCOMMIT;\nSELECT 1;\n")
 
