@@ -1,4 +1,8 @@
-"""System checks: files and settings without a database, pending and changed migrations with one."""
+"""System checks: files and settings without a database, pending and changed migrations with one.
+
+Every process of a site registers them and few run them, so the engine is imported where it is used: it takes longer
+to import than all the rest of the app.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,6 @@ from django.db import connections
 
 from sqlmigrations import conf
 from sqlmigrations.exceptions import SqlMigrationsError
-from sqlmigrations.executor import Executor
-from sqlmigrations.loader import load
-from sqlmigrations.plan import Terms, validate
 from sqlmigrations.types import Finding
 
 TAG = "sqlmigrations"
@@ -36,6 +37,9 @@ def register() -> None:
 
 def check_files(**_: Any) -> list[checks.CheckMessage]:
     """Settings and files, without touching a database."""
+    from sqlmigrations.loader import load
+    from sqlmigrations.plan import Terms, validate
+
     if problems := conf.problems():
         return [_message(checks.Error, "sqlmigrations.E001", finding) for finding in problems]
     settings = conf.load()
@@ -55,6 +59,8 @@ def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[ch
 
 
 def _check_database(alias: str) -> list[checks.CheckMessage]:
+    from sqlmigrations.executor import Executor
+
     option = "" if alias == "default" else f" --database {alias}"
     try:
         status = Executor(alias).status()
