@@ -48,6 +48,21 @@ def test_without_a_position_the_statement_is_the_place() -> None:
     assert found.excerpt == "  2 |\n> 3 |   SELECT 1/0;\n    |   ^"
 
 
+def test_without_a_position_what_the_server_names_is_the_place_where_it_stands() -> None:
+    text = "ALTER TABLE invoices\n  ADD COLUMN number text,\n  ADD COLUMN status text;"
+    said = 'column "status" of relation "invoices" already exists'
+
+    found = failing(text, 0, ServerError("42701", said))
+
+    assert (found.finding.line, found.finding.column) == (3, 14)
+
+
+def test_without_a_position_and_with_another_name_the_statement_is_the_place() -> None:
+    found = failing("SELECT f();", 0, ServerError("42P01", 'relation "elsewhere" does not exist'))
+
+    assert (found.finding.line, found.finding.column) == (1, 1)
+
+
 def test_without_a_statement_there_is_no_place() -> None:
     found = report(step_of("SELECT 1;"), None, ServerError("XX000", "odd"))
 

@@ -86,11 +86,6 @@ class Connection:
         """``server_version_num`` as the handshake told it."""
         return int(self._raw.info.server_version)
 
-    @property
-    def handshake_pid(self) -> int:
-        """The pid the server named when connecting; another one than ``pg_backend_pid()`` behind a pooler."""
-        return int(self._raw.info.backend_pid)
-
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """See ``Queries``."""
         try:

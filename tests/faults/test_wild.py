@@ -287,11 +287,17 @@ lines"
 """
 
 
-def test_w17_inline_data_of_copy_is_loaded(site: FaultySite) -> None:
-    site.write("001_a.sql", COPY)
+DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 
-    applied(site, "001_a")
 
+@DRIVERS
+def test_w17_inline_data_of_copy_is_loaded(site: FaultySite, driver: str) -> None:
+    site.write("001_a.sql", COPY + "DO $$ BEGIN RAISE NOTICE 'loaded'; END $$;\n")
+
+    ended = site.apply("-v", "2", DRIVER=driver)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\n      NOTICE:  loaded\n" in ended.stdout
     assert site.query("SELECT * FROM a ORDER BY n") == [
         (1, "one; -- not a comment"),
         (2, None),
@@ -301,10 +307,11 @@ def test_w17_inline_data_of_copy_is_loaded(site: FaultySite) -> None:
     ]
 
 
-def test_w17_a_bad_row_is_told_with_the_line_of_its_copy(site: FaultySite) -> None:
+@DRIVERS
+def test_w17_a_bad_row_is_told_with_the_line_of_its_copy(site: FaultySite, driver: str) -> None:
     site.write("001_a.sql", "CREATE TABLE a (n int);\n\nCOPY a FROM stdin;\n1\nx\n\\.\n")
 
-    ended = site.apply()
+    ended = site.apply(DRIVER=driver)
 
     assert ended.returncode == 1
     assert "migrations_sql/001_a.sql:3:1\n" in ended.stderr
