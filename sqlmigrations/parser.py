@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -133,7 +134,8 @@ def _not_transactional(migration: SqlMigration, inner: tuple[Statement, ...]) ->
         message = f"{what} cannot run in a transaction, and the file mixes it with statements that can."
     name, number = migration.file.location, migration.name.partition("_")[0]
     remedy = (
-        f"Keep such statements in a file of their own, run it by hand (psql -f {name}), then record it: "
+        "Keep such statements in a file of their own, run it by hand "
+        f"(python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {shlex.quote(name)}), then record it: "
         f"python manage.py sqlmigrate_apply --fake {migration.label} {number}"
     )
     line, column = (place.line, place.column) if place else (1, 1)

@@ -78,7 +78,8 @@ def test_a_statement_that_refuses_a_transaction_gives_the_mode_and_is_not_suppor
 
     assert found.mode is Mode.STATEMENTS
     remedy = (
-        f"Keep such statements in a file of their own, run it by hand (psql -f {PLACE}), then record it: "
+        "Keep such statements in a file of their own, run it by hand "
+        f"(python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {PLACE}), then record it: "
         "python manage.py sqlmigrate_apply --fake shop 004"
     )
     message = "CREATE INDEX CONCURRENTLY runs outside a transaction, which this version does not support."
