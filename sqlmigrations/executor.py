@@ -28,6 +28,7 @@ from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, SqlMigration,
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
 
 _INSUFFICIENT_PRIVILEGE = "42501"
+_UNDEFINED_TABLE = "42P01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,8 @@ class Executor:
             if failed.server.sqlstate == _INSUFFICIENT_PRIVILEGE:
                 needs = rights.READING if known is None else rights.READING_TEXTS
                 raise rights.unreadable(queries, self.ledger, needs, failed.server) from None
+            if failed.server.sqlstate == _UNDEFINED_TABLE:
+                raise self.ledger.incomplete(failed.server.message) from None
             raise postgresql.unreachable(failed.server) from None
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.types import Applied
+
+_MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
 
 LEDGER, EVENTS, TEXTS = "schema_migrations", "schema_migration_events", "schema_migration_texts"
 
@@ -95,6 +99,15 @@ class Ledger:
             join, text, params = _JOIN_TEXTS.format(**names), "t.body", [list(known)]
         rows = queries.query(_READ.format(text=text, join=join, **names), params)
         return tuple(_applied(row) for row in rows)
+
+    def incomplete(self, what: str) -> ConfigurationError:
+        """The error for tracking tables of which some are gone."""
+        # Every statement of that file is guarded: it makes what is missing and leaves what is there.
+        path = shlex.quote(f"SET search_path TO {quote(self.schema)}")
+        make = f"python manage.py dbshell -- -c {path} -f {shlex.quote(str(_MAKES_THEM))}"
+        return ConfigurationError(
+            f"The tracking tables are not complete: {what}.", remedy=f"Make what is gone:  {make}"
+        )
 
 
 def _applied(row: Sequence[Any]) -> Applied:

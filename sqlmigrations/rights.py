@@ -30,6 +30,9 @@ SELECT n.nspname IS NOT NULL,
                FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS w (name, privilege)
                JOIN pg_catalog.pg_class AS c ON c.relname = w.name AND c.relnamespace = n.oid
               WHERE NOT pg_catalog.has_table_privilege(c.oid, w.privilege)),
+       ARRAY(SELECT DISTINCT w.name FROM pg_catalog.unnest(%s::text[]) AS w (name)
+              WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c
+                                 WHERE c.relname = w.name AND c.relnamespace = n.oid)),
        current_user::text, pg_catalog.current_database()::text
   FROM (SELECT 1) AS one
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = %s
@@ -38,12 +41,19 @@ SELECT n.nspname IS NOT NULL,
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What the server says of the role; ``missing`` names table and right, ``schema_lacks`` rights alone."""
+    """What the server says of the role.
+
+    Attributes:
+        schema_lacks: Rights on the schema.
+        missing: Table and right.
+        absent: Tables that are not there.
+    """
 
     schema_exists: bool
     schema_lacks: Sequence[str]
     may_create_schema: bool
     missing: Sequence[str]
+    absent: Sequence[str]
     user: str
     database: str
 
@@ -52,10 +62,12 @@ def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
     """Whether this role can create the tables, or write to them when they exist.
 
     Raises:
-        ConfigurationError: Names the missing GRANT.
+        ConfigurationError: Names the missing GRANT, or the table that is gone.
     """
     answer = _ask(queries, ledger, _WRITING)
     if tracking is Tracking.PRESENT:
+        if answer.absent:
+            raise ledger.incomplete(f"there is no {' and no '.join(answer.absent)}")
         grants = _table_grants(ledger, answer)
         if grants:
             usage = [f"schema {ledger.schema}: USAGE"] if "USAGE" in answer.schema_lacks else []
@@ -82,7 +94,8 @@ def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: 
 
 
 def _ask(queries: Queries, ledger: Ledger, needs: Sequence[Need]) -> _Answer:
-    params = [[table for table, _ in needs], [right for _, right in needs], ledger.schema]
+    tables = [table for table, _ in needs]
+    params = [tables, [right for _, right in needs], tables, ledger.schema]
     return _Answer(*queries.query(_ASK, params)[0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 
 from sqlmigrations import transaction
@@ -141,7 +141,9 @@ class Run:
                 break
         notices = tuple(mask(n, step.secrets) for n in self._queries.drain_notices())
         if any(touches_session(statement) for statement in step.script.statements):
-            self._bench.renew()
+            # The file is applied: where the server does not let us in again, the next one tells.
+            with suppress(DatabaseUnavailable):
+                self._bench.renew()
         ran = len(step.script.statements) if result is Result.APPLIED else 0
         return Outcome(step.migration.id, result, _since(started), ran, attempt, notices, note)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ import pytest
 from project.embedded.server import Server
 from tests.faults.own import lend_server, lend_standby
 from tests.faults.proxy import proxy_before
-from tests.faults.scene import FaultySite, database_json, ended, until
+from tests.faults.scene import FaultySite, Role, database_json, ended, until
 from tests.servers import Database, socket_url
 
 SECRET = "Hunter2-is-not-it"
@@ -194,3 +195,39 @@ def test_f68_a_password_in_a_name_that_cannot_be_parsed_is_hidden(
     assert refused.returncode == 9
     assert "The database cannot be reached" in refused.stderr
     assert SECRET not in refused.stdout + refused.stderr
+
+
+def test_a_file_after_which_nobody_is_let_in_again_is_told_as_applied(site: FaultySite, role: Role) -> None:
+    site.database.psql(
+        f"GRANT ALL ON SCHEMA public TO {role.name}; CREATE FUNCTION shut() RETURNS void LANGUAGE sql"
+        f" SECURITY DEFINER AS 'ALTER ROLE {role.name} NOLOGIN';"
+    )
+    site.write("001_a.sql", "SET search_path = public;\nSELECT shut();\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+
+    ended = site.apply(DATABASE_URL=role.url)
+
+    assert ended.returncode == 9
+    assert "Applying project.001_a... OK" in ended.stdout
+    assert "Applying project.002_b... FAILED" in ended.stdout
+    assert "Nothing of this file was kept" in ended.stderr
+    assert site.names() == ["001_a"]
+
+
+@pytest.mark.parametrize("table", ["schema_migration_events", "schema_migration_texts"])
+def test_a_tracking_table_somebody_dropped_is_made_again_by_the_command_that_is_named(
+    site: FaultySite, table: str
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    assert site.apply().returncode == 0
+    site.database.psql(f"DROP TABLE {table}")
+    site.write("001_a.sql", "CREATE TABLE a (id int); -- reformatted\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+
+    ended = site.apply()
+
+    command = ended.stderr.partition("manage.py dbshell -- ")[2]
+    made = site.database.program("psql", "-X", "-d", site.database.url, *shlex.split(command))
+    assert made.returncode == 0
+    assert site.apply().returncode == 0
+    assert site.names() == ["001_a", "002_b"]
