@@ -20,17 +20,15 @@ from sqlmigrations.types import SqlFile
 # Larger texts are not kept beside the ledger; characters.
 KEPT_TEXT_LIMIT = 1_000_000
 
+# What it returns comes after the fence: from there on the locks of the file itself are waited for, so its own timeouts
+# hold.
 _INSERT = """
 INSERT INTO {ledger} (label, key, version, name, kind, mode, checksum, sql_checksum, checksum_algorithm, state,
                       run_id, statements_total, late, tool_version, metadata)
 VALUES (%s, %s, %s, %s, 'versioned', %s, %s, %s, %s, 'running', %s::uuid, %s, %s, %s, %s::jsonb)
-"""
-
-# What follows the fence: from here on the locks of the file itself are waited for, so its own timeouts hold.
-_ARM = """
-SELECT pg_catalog.set_config('lock_timeout', %s, true),
-       CASE WHEN %s::text IS NOT NULL THEN pg_catalog.set_config('statement_timeout', %s, true) END,
-       pg_catalog.pg_current_xact_id()::text, {held}
+RETURNING pg_catalog.set_config('lock_timeout', %s, true),
+          CASE WHEN %s::text IS NOT NULL THEN pg_catalog.set_config('statement_timeout', %s, true) END,
+          pg_catalog.pg_current_xact_id()::text, {held}
 """
 
 # The file may have changed role and search_path: both are put back before anything of ours is looked up.
@@ -142,10 +140,10 @@ class Recorder:
             StatementFailed: Anything else the server refuses.
         """
         statement_timeout = None if step.statement_timeout_ms is None else str(step.statement_timeout_ms)
-        arm = _ARM.format(held=HELD)
+        insert = _INSERT.format(held=HELD, **self._names)
         params = [*_row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, lock.token]
         try:
-            answer = queries.query(prologue + _INSERT.format(**self._names) + ";" + arm, params)
+            answer = queries.query(prologue + insert, params)
         except StatementFailed as failed:
             raise _claim_error(failed, step) from None
         _, _, xid, held = answer[0]
