@@ -11,6 +11,7 @@ from sqlmigrations.lint.literals import code_in
 from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.lint.reading import Name, Reader, find, is_word
 from sqlmigrations.scanner import Statement
+from sqlmigrations.statements import sets
 
 _OPENS = re.compile(r"(?:create|alter|drop|do|select|with)\b", re.IGNORECASE)
 _INTO = re.compile(r"\binto\b", re.IGNORECASE)
@@ -36,10 +37,15 @@ def unguarded(statements: Sequence[Statement]) -> tuple[Creation, ...]:
     """The relations whose creation fails where one of that name exists already."""
     found = []
     gone: set[tuple[str, Name]] = set()
+    elsewhere = False
     for statement in statements:
         gone.update(_removed(statement))
+        # From here on a name without a schema means another place than it does to who asks.
+        elsewhere = elsewhere or sets(statement) == "search_path"
         for creation in creations(statement):
             keys = {(creation.kind.namespace, creation.name), (Kind.SCHEMA.namespace, _schema(creation.name))}
+            if elsewhere and len(creation.name.parts) == 1:
+                continue
             if creation.kind.is_relation and not creation.guarded and not keys & gone:
                 found.append(creation)
     return tuple(found)

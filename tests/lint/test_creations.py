@@ -23,6 +23,10 @@ from tests.lint.looking import rules, statements
             "CREATE TABLE t (); DROP TABLE t; CREATE TABLE u (); CREATE TABLE v ();",
             [(Kind.TABLE, n, 1) for n in "tuv"],
         ),
+        (
+            "CREATE TABLE t (); SET search_path = a; CREATE TABLE u (); CREATE TABLE b.v ();",
+            [(Kind.TABLE, n, 1) for n in ("t", "b.v")],
+        ),
     ],
 )
 def test_what_fails_where_it_exists_is_unguarded(sql: str, expected: list[tuple[Kind, str, int]]) -> None:
@@ -52,6 +56,7 @@ def test_what_fails_where_it_exists_is_unguarded(sql: str, expected: list[tuple[
         "ALTER TABLE t RENAME TO t_old; CREATE TABLE t ();",
         "DO $$ BEGIN IF true THEN CREATE TABLE t (); END IF; END $$;",
         "DO $$ BEGIN EXECUTE 'CREATE TABLE t ()'; END $$;",
+        "CREATE SCHEMA IF NOT EXISTS app; SET LOCAL search_path = app; CREATE TABLE t (); CREATE INDEX i ON t (a);",
         "CREATE;",
         "CREATE CAST (int AS text) WITH INOUT;",
     ],
