@@ -179,11 +179,12 @@ def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
     deadline = time.monotonic() + _RESOLVE_S
     try:
         connection = place.reopen(_RESOLVE_S).connection
-        while postgresql.transaction_status(connection, claim.xid) == "in progress":
+        while (status := postgresql.transaction_status(connection, claim.xid)) == "in progress":
             if time.monotonic() > deadline:
                 raise _unknown(claim.step)
             time.sleep(_POLL_S)
-        recorded = place.recorder.is_recorded(connection, claim, place.run)
+        # With the very first transaction the table that could be asked is gone as well.
+        recorded = status != "aborted" and place.recorder.is_recorded(connection, claim, place.run)
     except (StatementFailed, DatabaseUnavailable):
         raise _unknown(claim.step) from None
     if not recorded:

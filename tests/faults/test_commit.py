@@ -58,6 +58,18 @@ def test_f27_a_commit_whose_answer_never_arrived_is_found_done(site: FaultySite,
     assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("cut", Cut)
+def test_f26_f27_the_tracking_tables_themselves_survive_a_cut(site: FaultySite, proxy: Proxy, cut: Cut) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    proxy.cut(cut)
+
+    applied = site.apply(DATABASE_URL=proxy.url(site.database.url))
+
+    assert applied.returncode == 0, applied
+    assert "2 applied, 0 skipped" in applied.stdout
+    assert [event["name"] for event in site.events("applied")] == ["000_migration_tracking", "001_a"]
+
+
 def test_f12_a_deferred_constraint_is_checked_before_commit_is_sent(site: FaultySite, proxy: Proxy) -> None:
     site.query("CREATE TABLE vendor (id int PRIMARY KEY)")
     site.query("CREATE TABLE invoice (vendor_id int REFERENCES vendor DEFERRABLE INITIALLY DEFERRED)")

@@ -195,6 +195,18 @@ def test_f18_a_runner_killed_before_commit_leaves_nothing_and_no_lock(site: Faul
     assert site.names() == ["000_first", "001_a"]
 
 
+def test_f18_a_runner_killed_while_it_makes_the_tracking_tables_leaves_an_empty_database(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    killed = site.apply(FAULT="die_before_commit")
+
+    assert killed.returncode == -9
+    until(lambda: site.sessions("sqlmigrations") == [])
+    assert site.query("SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace") == [(0,)]
+    assert site.apply("--lock-wait", "0").returncode == 0
+    assert site.names() == ["001_a"]
+
+
 def test_f19_the_statement_of_a_killed_runner_is_stopped(site: FaultySite) -> None:
     site.query("CREATE TABLE pause AS SELECT 600 AS seconds")
     site.query("CREATE TABLE done (number int)")
