@@ -1,16 +1,12 @@
-"""What sqlmigrate_apply prints and answers: plans, checks, targets, options, documents."""
+"""What sqlmigrate_apply prints and does: progress, targets, options."""
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 
 import pytest
 
 from tests.inprocess import LocalSite
-
-TRACKING = "sqlmigrations.000_migration_tracking"
 
 
 @pytest.fixture
@@ -30,15 +26,6 @@ def names(site: LocalSite) -> list[str]:
 
 def timeless(text: str) -> str:
     return re.sub(r"\b[\d.]+ m?s\b(?! before)", "N", text)
-
-
-def document(text: str) -> dict[str, Any]:
-    """A JSON document without the parts that are not the same twice."""
-    answer: dict[str, Any] = json.loads(text)
-    assert re.fullmatch(r"[0-9a-f-]{36}", answer.pop("run_id"))
-    for outcome in answer["outcomes"]:
-        assert outcome.pop("duration_ms") >= 0
-    return answer
 
 
 def test_a_run_as_text(shop: LocalSite) -> None:
@@ -107,202 +94,6 @@ def test_verbosity_0_prints_nothing_but_errors(shop: LocalSite) -> None:
 
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("project.004_d failed and was rolled back.\n")
-
-
-def test_a_run_as_one_document(shop: LocalSite) -> None:
-    shop.write("002_b.sql", "-- nothing yet\n")
-
-    ended = shop.run("sqlmigrate_apply", "--format", "json", check=True)
-
-    assert document(ended.stdout) == {
-        "schema": 1,
-        "database": "default",
-        "result": "ok",
-        "exit_code": 0,
-        "outcomes": [
-            {"id": "project.001_a", "result": "applied", "statements": 1, "attempts": 1},
-            {"id": "project.002_b", "result": "empty", "statements": 0, "attempts": 1},
-            {"id": "project.003_c", "result": "applied", "statements": 1, "attempts": 1},
-        ],
-        "error": None,
-    }
-    assert "Applying project.001_a... OK (" in ended.stderr
-
-
-def test_nothing_to_do_as_one_document(local_site: LocalSite) -> None:
-    local_site.run("sqlmigrate_apply", check=True)
-
-    ended = local_site.run("sqlmigrate_apply", "--format", "json", check=True)
-
-    expected = {"schema": 1, "database": "default", "result": "ok", "exit_code": 0, "outcomes": [], "error": None}
-    assert document(ended.stdout) == expected
-
-
-def test_a_failure_as_one_document(shop: LocalSite) -> None:
-    shop.write("002_b.sql", "SELECT 1;\nSELECT nothing;\n")
-
-    ended = shop.run("sqlmigrate_apply", "--format", "json")
-
-    assert ended.returncode == 1
-    found = document(ended.stdout)
-    advice = "The column does not exist here. Check its spelling and the order of the files."
-    assert found == {
-        "schema": 1,
-        "database": "default",
-        "result": "error",
-        "exit_code": 1,
-        "outcomes": found["outcomes"],
-        "error": {
-            "type": "MigrationFailed",
-            "message": "project.002_b failed and was rolled back.",
-            "next": f"{advice} Then run  python manage.py sqlmigrate_apply",
-            "findings": [],
-            "migration": "project.002_b",
-            "file": "migrations_sql/002_b.sql",
-            "line": 2,
-            "column": 8,
-            "kept": "Nothing of this file was kept; 1 migration was applied in this run before it.",
-            "sqlstate": "42703",
-            "server": 'column "nothing" does not exist',
-        },
-    }
-    assert [(o["id"], o["result"]) for o in found["outcomes"]] == [
-        ("project.001_a", "applied"),
-        ("project.002_b", "failed"),
-    ]
-    assert "project.002_b failed and was rolled back." in ended.stderr
-
-
-def test_a_refusal_as_one_document(shop: LocalSite) -> None:
-    shop.run("sqlmigrate_apply", check=True)
-    shop.remove("001_a.sql")
-    shop.remove("001_a.down.sql")
-
-    ended = shop.run("sqlmigrate_apply", "--format", "json")
-
-    assert ended.returncode == 4
-    found = json.loads(ended.stdout)
-    (finding,) = found["error"].pop("findings")
-    assert (finding["rule"], finding["migration"]) == ("missing", "project.001_a")
-    assert found == {
-        "schema": 1,
-        "database": "default",
-        "run_id": None,
-        "outcomes": [],
-        "result": "error",
-        "exit_code": 4,
-        "error": {
-            "type": "IntegrityError",
-            "message": "The migration files do not agree with what is recorded; nothing has run.",
-            "next": "",
-        },
-    }
-
-
-PLAN = """\
-Planned SQL migrations:
-  project.001_a
-      in one transaction, 1 statement, lock timeout deadlock_timeout + 1 s, statement timeout as the role has, \
-rollback ready
-  project.002_b
-      in one transaction, 2 statements, lock timeout 5.0 s, statement timeout 2 min 0 s, no rollback
-"""
-
-
-def test_a_plan_as_text_changes_nothing(shop: LocalSite) -> None:
-    shop.remove("003_c.sql")
-
-    ended = shop.run("sqlmigrate_apply", "--plan", check=True)
-
-    assert (ended.stdout, ended.stderr) == (PLAN, "")
-    assert names(shop) == []
-
-
-def test_a_plan_before_the_tables_exist_creates_nothing(local_site: LocalSite) -> None:
-    ended = local_site.run("sqlmigrate_apply", "--plan", check=True)
-
-    assert f"  {TRACKING}\n" in ended.stdout
-    assert local_site.query("SELECT to_regclass('schema_migrations')") == [(None,)]
-
-
-def test_an_empty_plan_says_so(local_site: LocalSite) -> None:
-    local_site.run("sqlmigrate_apply", check=True)
-
-    ended = local_site.run("sqlmigrate_apply", "--plan", check=True)
-
-    assert ended.stdout == "Planned SQL migrations:\n  No planned migrations.\n"
-
-
-def test_a_plan_as_one_document(shop: LocalSite) -> None:
-    shop.write("005_e.sql", "SELECT 1;\n")
-    shop.run("sqlmigrate_apply", check=True)
-    shop.write("004_d.sql", "-- late: fine\nDROP TABLE a;\n")
-    shop.write("004_d.down.sql", "SELECT 1;\n")
-
-    ended = shop.run("sqlmigrate_apply", "--plan", "--format", "json", check=True)
-
-    found = json.loads(ended.stdout)
-    (finding,) = found.pop("findings")
-    assert (finding["rule"], finding["file"], finding["line"]) == ("drop-table", "migrations_sql/004_d.sql", 2)
-    assert found == {
-        "schema": 1,
-        "database": "default",
-        "result": "pending",
-        "exit_code": 0,
-        "steps": [
-            {
-                "id": "project.004_d",
-                "mode": "transaction",
-                "statements": 1,
-                "lock_timeout_ms": None,
-                "statement_timeout_ms": None,
-                "late": True,
-                "rollback_ready": True,
-            }
-        ],
-        "error": None,
-    }
-
-
-def test_a_late_step_is_marked_in_the_plan(shop: LocalSite) -> None:
-    shop.run("sqlmigrate_apply", check=True)
-    shop.write("0_x.sql", "SELECT 1;\n")
-
-    ended = shop.run("sqlmigrate_apply", "--plan", "--allow-late", check=True)
-
-    assert "  project.0_x\n      late, in one transaction, 1 statement," in ended.stdout
-
-
-def test_check_is_3_when_something_is_pending_and_0_when_not(shop: LocalSite) -> None:
-    pending = shop.run("sqlmigrate_apply", "--check")
-    in_json = shop.run("sqlmigrate_apply", "--check", "--format", "json")
-    assert names(shop) == []
-    shop.run("sqlmigrate_apply", check=True)
-    done = shop.run("sqlmigrate_apply", "--check")
-
-    assert (pending.returncode, in_json.returncode, done.returncode) == (3, 3, 0)
-    assert json.loads(in_json.stdout)["exit_code"] == 3
-
-
-def test_check_is_4_when_files_and_records_do_not_agree(shop: LocalSite) -> None:
-    shop.run("sqlmigrate_apply", check=True)
-    shop.write("001_a.sql", "SELECT 1;\n")
-
-    checked, planned = shop.run("sqlmigrate_apply", "--check"), shop.run("sqlmigrate_apply", "--plan")
-
-    assert (checked.returncode, planned.returncode) == (4, 4)
-    assert "  migrations_sql/001_a.sql  [modified]\n" in checked.stderr
-    assert checked.stderr == planned.stderr
-
-
-def test_a_refused_plan_as_one_document(shop: LocalSite) -> None:
-    shop.write("004_d.sql", "SELECT 1;\nCOMMIT;\n")
-
-    ended = shop.run("sqlmigrate_apply", "--plan", "--format", "json")
-
-    found = json.loads(ended.stdout)
-    assert ended.returncode == found["exit_code"] == 6
-    assert [finding["rule"] for finding in found["error"]["findings"]] == ["transaction-control"]
 
 
 @pytest.mark.parametrize("version", ["002", "2", "002_b"])

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.faults.refusals import refused
 from tests.faults.scene import FaultySite
 
 
@@ -15,14 +16,6 @@ def applied(site: FaultySite, *names: str) -> str:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert site.names() == list(names)
     return ended.stdout
-
-
-def refused(site: FaultySite, code: int) -> str:
-    before = site.ledger()
-    ended = site.apply()
-    assert (ended.returncode, ended.stdout) == (code, "")
-    assert site.ledger() == before
-    return ended.stderr
 
 
 @pytest.mark.parametrize(
