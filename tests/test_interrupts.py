@@ -1,4 +1,4 @@
-"""Ctrl-C: what is said, in words and as JSON, and what is left."""
+"""Ctrl-C, and a reader that leaves: what is said, in words and as JSON, and what is left."""
 
 from __future__ import annotations
 
@@ -40,3 +40,20 @@ def test_ctrl_c_rolls_back_and_says_what_is_left(site: Site, form: str) -> None:
             "sqlmigrations.000_migration_tracking",
             "project.001_invoices",
         ]
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("arguments", [["sqlmigrate_apply"], ["sqlmigrate_apply", "--plan"], ["sqlmigrate_status"]])
+def test_a_command_goes_on_when_nobody_reads_its_output(site: Site, arguments: list[str], form: str) -> None:
+    for number in (1, 2, 3):
+        site.write(f"{number:03}_t.sql", f"CREATE TABLE t{number} (id int);\n")
+
+    runner = site.start(*arguments, "--format", form)
+    assert runner.stdout is not None
+    runner.stdout.close()
+    runner.stdout = None
+    _, err = runner.communicate(timeout=30)
+
+    assert runner.returncode == 0
+    assert "Error" not in err
+    assert len(site.ledger()) == (4 if arguments == ["sqlmigrate_apply"] else 0)

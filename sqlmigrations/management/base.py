@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations.directives import duration_ms
@@ -20,11 +21,30 @@ JSON_FORMAT = 1
 _OUR_COMMANDS = re.compile(r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|dbshell)\b")
 
 
+class LastingOutput(OutputWrapper):
+    """Standard output that goes on when nobody reads it any more (``| head``): a deploy does not stop for that."""
+
+    def write(self, *args: Any, **options: Any) -> None:  # type: ignore[override]  # as in Django
+        """Writes at once: what is left to be flushed when Python ends would fail there."""
+        try:
+            super().write(*args, **options)
+            self.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+
+
 class SqlMigrationsCommand(BaseCommand):
     """A command that answers with our exit codes and prints errors in our shape."""
 
     # The engine validates files and settings itself, and a check of another app must not stop a deploy half way.
     requires_system_checks: list[str] = []  # noqa: RUF012 - Django's own way to say it
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if not options.get("stdout"):
+            self.stdout = LastingOutput(sys.stdout)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Adds what every command takes."""
