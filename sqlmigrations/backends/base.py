@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DjangoError
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -55,6 +56,8 @@ class Reader:
             with self._wrapper.cursor() as cursor:
                 cursor.execute(sql, params)
                 return list(cursor.fetchall())
+        except ImproperlyConfigured as error:
+            raise _misconfigured(self._wrapper.alias, error) from None
         except DjangoError as error:
             raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
 
@@ -67,13 +70,15 @@ class Connection:
 
         Raises:
             StatementFailed: The server cannot be reached or refuses the login.
-            ConfigurationError: The alias is unknown or not PostgreSQL.
+            ConfigurationError: The alias is unknown, not PostgreSQL, or its settings are not in order.
         """
         self._wrapper: Any = _own_wrapper(alias, application_name)
         self._secrets = credentials(alias)
         self._notices: deque[str] = deque(maxlen=1000)
         try:
             _connect(self._wrapper)
+        except ImproperlyConfigured as error:
+            raise _misconfigured(alias, error) from None
         except DjangoError as error:
             raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
         self._raw = self._wrapper.connection
@@ -152,10 +157,12 @@ def wrapper(alias: str) -> BaseDatabaseWrapper:
     """Django's connection of the alias.
 
     Raises:
-        ConfigurationError: The alias is unknown or not PostgreSQL.
+        ConfigurationError: The alias is unknown, not PostgreSQL, or its settings are not in order.
     """
     try:
         found = connections[alias]
+    except ImproperlyConfigured as error:
+        raise _misconfigured(alias, error) from None
     except ConnectionDoesNotExist:
         known = ", ".join(connections)
         raise ConfigurationError(f"There is no database {alias!r}.", remedy=f"The aliases are: {known}.") from None
@@ -163,6 +170,11 @@ def wrapper(alias: str) -> BaseDatabaseWrapper:
         message = f"The database {alias!r} is {found.display_name}; sqlmigrations runs on PostgreSQL only."
         raise ConfigurationError(message, remedy="Choose another one with --database.")
     return found
+
+
+def _misconfigured(alias: str, error: ImproperlyConfigured) -> ConfigurationError:
+    said = " ".join(str(error).split())
+    return ConfigurationError(f"The database {alias!r}: {said}", remedy="Correct its entry in DATABASES.")
 
 
 def credentials(alias: str) -> frozenset[str]:

@@ -231,3 +231,20 @@ def test_a_tracking_table_somebody_dropped_is_made_again_by_the_command_that_is_
     assert made.returncode == 0
     assert site.apply().returncode == 0
     assert site.names() == ["001_a", "002_b"]
+
+
+@pytest.mark.parametrize("command", ["sqlmigrate_apply", "sqlmigrate_status"])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"NAME": ""}, "Please supply the NAME"), ({"ENGINE": "no.such.engine"}, "no.such.engine")],
+)
+def test_an_alias_that_is_not_configured_rightly_is_told_in_one_line(
+    site: FaultySite, command: str, settings: dict[str, object], said: str
+) -> None:
+    refused = site.run(command, "--format", "json", env={"DATABASE_JSON": database_json(**settings)})
+
+    assert refused.returncode == 2
+    document = json.loads(refused.stdout)
+    assert document["error"]["type"] == "ConfigurationError"
+    assert said in document["error"]["message"]
+    assert "Traceback" not in refused.stderr
