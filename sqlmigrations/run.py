@@ -17,6 +17,7 @@ from sqlmigrations.exceptions import (
     IntegrityError,
     MigrationFailed,
     SqlMigrationsError,
+    StatementFailed,
 )
 from sqlmigrations.history import History, count_done
 from sqlmigrations.ledger import Ledger
@@ -97,7 +98,7 @@ class Run:
         started = time.perf_counter()
         try:
             if not _founds(step):
-                self._history.open(self._queries, len(self.plan.steps), self._mode.value)
+                self._open_history()
             outcome = self._perform(step)
         except SqlMigrationsError as error:
             if isinstance(error, MigrationFailed) and not error.kept:
@@ -124,6 +125,16 @@ class Run:
     @property
     def _queries(self) -> Connection:
         return self._bench.session.connection
+
+    def _open_history(self) -> None:
+        try:
+            self._history.open(self._queries, len(self.plan.steps), self._mode.value)
+        except StatementFailed as failed:
+            if not failed.server.lost:
+                raise
+            # Idle since the last file: nothing was lost with it.
+            self._bench.renew()
+            self._history.open(self._queries, len(self.plan.steps), self._mode.value)
 
     def _perform(self, step: Step) -> Outcome:
         started = time.perf_counter()

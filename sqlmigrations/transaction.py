@@ -227,9 +227,8 @@ def _unknown(step: Step) -> OutcomeUnknown:
 
 
 def _escaped(step: Step) -> MigrationFailed:
-    migration = step.migration
     return MigrationFailed(
-        f"{migration.id} ended the transaction it was run in, by a COMMIT or ROLLBACK in it; it was not recorded.",
+        f"{step.migration.id} ended the transaction it ran in, by a COMMIT or ROLLBACK in it; it was not recorded.",
         finding=_about(step, "transaction-control", "The transaction ended inside the file."),
         kept="What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
         "took effect as well, unless AND CHAIN stood there.",

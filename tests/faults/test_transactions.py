@@ -96,7 +96,7 @@ def test_f14_f15_an_ending_that_was_overlooked_is_caught_by_the_transaction_id(
     failed = site.apply(**BLIND)
 
     assert failed.returncode == 1
-    assert "project.001_a ended the transaction it was run in" in failed.stderr
+    assert "project.001_a ended the transaction it ran in" in failed.stderr
     assert "it was not recorded" in failed.stderr
     assert (
         "What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
@@ -287,3 +287,15 @@ def test_f22_a_file_whose_connection_is_terminated_twice_is_given_up(
     assert [event["name"] for event in site.events("failed")] == ["001_a"]
     gate.open()
     assert site.apply().returncode == 0
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_f22_a_connection_terminated_between_files_does_not_stop_the_run(site: FaultySite, driver: str) -> None:
+    for number in (1, 2, 3):
+        site.write(f"{number:03}_t.sql", f"CREATE TABLE t{number} (id int);\n")
+
+    applied = site.apply(FAULT="end_the_idle_work_connection", DRIVER=driver)
+
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.names() == ["001_t", "002_t", "003_t"]
+    assert "4 applied, 0 skipped" in applied.stdout

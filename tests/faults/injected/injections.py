@@ -64,3 +64,16 @@ def recycle_djangos_connection() -> None:
 
     signals.migration_started.connect(recycle, weak=False)
     signals.migration_finished.connect(recycle, weak=False)
+
+
+def end_the_idle_work_connection() -> None:
+    """Between two files, and after the last one."""
+
+    def end(**event: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                "WHERE application_name = 'sqlmigrations' AND datname = current_database()"
+            )
+
+    signals.migration_finished.connect(end, weak=False)
