@@ -12,16 +12,19 @@ from sqlmigrations.parser import Script
 from sqlmigrations.types import TRACKING_LABEL, Dependency, Finding, Severity
 
 
-def resolve(scripts: Sequence[Script], known: Collection[str]) -> tuple[Mapping[str, tuple[str, ...]], list[Finding]]:
+def resolve(
+    scripts: Sequence[Script], known: Collection[str], elsewhere: Collection[str] = ()
+) -> tuple[Mapping[str, tuple[str, ...]], list[Finding]]:
     """Turns ``depends:`` lines into edges, beside the order of numbers and the tracking tables before all else.
 
     Args:
         scripts: The pending migrations, in the order of sources and numbers.
-        known: Ids of all migrations there are, applied ones too.
+        known: Ids of all migrations of this database, applied ones too.
+        elsewhere: Ids of those of other databases, which cannot be waited for.
 
     Returns:
         What each pending migration waits for among the pending ones, and a finding for every dependency on
-        something that does not exist.
+        something that does not exist here.
     """
     pending = {script.migration.id for script in scripts}
     edges: dict[str, tuple[str, ...]] = {}
@@ -35,6 +38,8 @@ def resolve(scripts: Sequence[Script], known: Collection[str]) -> tuple[Mapping[
             target = f"{dependency.label or migration.label}.{dependency.name}"
             if target in pending:
                 wanted.add(target)
+            elif target in elsewhere:
+                findings.append(_elsewhere(script, dependency, target))
             elif target not in known:
                 findings.append(_unknown(script, dependency, target, known))
         edges[migration.id] = tuple(sorted(wanted))
@@ -84,6 +89,12 @@ def _unknown(script: Script, dependency: Dependency, target: str, known: Collect
     near = alike or difflib.get_close_matches(target, known, n=1, cutoff=0.6)
     remedy = f"Did you mean {near[0]}?" if near else "Write label.NNN_slug of a migration that exists."
     message = f"Depends on {target}, which does not exist."
+    return _finding(script, "unknown-dependency", message, remedy, dependency.line)
+
+
+def _elsewhere(script: Script, dependency: Dependency, target: str) -> Finding:
+    message = f"Depends on {target}, which belongs to another database."
+    remedy = "Take it out of the line, and run sqlmigrate_apply for the other database first."
     return _finding(script, "unknown-dependency", message, remedy, dependency.line)
 
 

@@ -108,7 +108,7 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     comparison = compare(loaded, ledger)
     scripts, faults, elsewhere = _pending(comparison, terms)
     comparison = replace(comparison, entries=tuple(entry for entry in comparison.entries if entry.id not in elsewhere))
-    edges, unknown = graph.resolve(scripts, {entry.id for entry in comparison.entries})
+    edges, unknown = graph.resolve(scripts, {entry.id for entry in comparison.entries}, elsewhere)
     ordered, cycles = graph.order(scripts, edges)
     chosen = choose(ordered, edges, target, loaded)
     steps = tuple(_step(script, comparison, terms) for script in chosen)

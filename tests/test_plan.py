@@ -127,6 +127,27 @@ def test_files_of_another_database_are_left_out_and_not_listed() -> None:
     assert ids(there) == ["shop.001_x", "shop.002_x"]
 
 
+def test_a_file_of_another_database_cannot_be_waited_for() -> None:
+    elsewhere = migration("shop.001_x", "-- database: reporting\nCREATE TABLE u ();")
+    waiting = migration("shop.002_x", "-- depends: 001_x\nCREATE TABLE v ();")
+
+    here, there = plan(elsewhere, waiting), plan(elsewhere, waiting, database="reporting")
+
+    assert here.disagreements == (
+        Finding(
+            "unknown-dependency",
+            Severity.ERROR,
+            "Depends on shop.001_x, which belongs to another database.",
+            "Take it out of the line, and run sqlmigrate_apply for the other database first.",
+            "shop.002_x",
+            "migrations_sql/002_x.sql",
+            1,
+            1,
+        ),
+    )
+    assert ids(there) == ["shop.001_x", "shop.002_x"]
+
+
 def test_a_database_that_does_not_exist_is_refused() -> None:
     found = plan(migration("shop.001_x", "-- database: repotring\nCREATE TABLE u ();"))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from sqlmigrations.executor import Executor
@@ -131,6 +131,14 @@ def test_without_the_right_to_read_the_grant_is_named(
         f"The role '{role}' may not read the tracking tables: permission denied for table {lacking}.\n\n"
         f'  Next: As the owner:  GRANT SELECT ON "public".{lacking} TO "{role}";\n'
     )
+
+
+def test_from_python_it_may_be_asked_inside_a_transaction(shop: LocalSite) -> None:
+    with shop.configured(), transaction.atomic():
+        status = Executor().status()
+
+        assert not transaction.get_rollback()
+    assert (status.applied, status.integrity) == (4, "valid")
 
 
 def test_from_python_it_is_a_value(shop: LocalSite) -> None:
