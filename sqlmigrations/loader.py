@@ -90,7 +90,7 @@ def _read_folder(source: Source, ignore: Sequence[str]) -> _Folder:
     folder.findings += _twins(base, [entry.name for entry in entries])
     root = os.path.realpath(source.folder)
     for entry in entries:
-        _read_entry(folder, entry, f"{base}/{entry.name}", root)
+        _read_entry(folder, entry, f"{base}/{_legible(entry.name)}", root)
     folder.findings += _bad_names(base, folder.misnamed, [entry.name for entry in entries])
     return folder
 
@@ -183,8 +183,21 @@ def _bad_names(base: str, misnamed: Sequence[str], every: Iterable[str]) -> Iter
         slug = re.sub(r"\W+", "_", slug).strip("_").lower() or "migration"
         new = f"{base}/{number}_{slug}{'.down.sql' if kind == 'down' else '.sql'}"
         message = "Not a migration's name: NNN_slug.sql is expected, digits first."
-        remedy = f"mv {shlex.quote(f'{base}/{name}')} {shlex.quote(new)}"
-        yield _file_error("file-name", message, remedy, f"{base}/{name}")
+        remedy = f"mv {_quoted(f'{base}/{name}')} {shlex.quote(new)}"
+        yield _file_error("file-name", message, remedy, f"{base}/{_legible(name)}")
+
+
+def _legible(name: str) -> str:
+    """The name without what a terminal would obey or cannot show, such as bytes that are not UTF-8."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
+def _quoted(path: str) -> str:
+    """The path for a shell; unprintable bytes as bash and zsh read them."""
+    if path.isprintable():
+        return shlex.quote(path)
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b"'\\" else f"\\x{byte:02x}" for byte in os.fsencode(path))
+    return f"$'{''.join(plain)}'"
 
 
 def _parts(written: str) -> list[str]:
@@ -207,9 +220,9 @@ def _twins(base: str, names: Sequence[str]) -> Iterator[Finding]:
     for group in groups.values():
         for other in group[1:]:
             case = unicodedata.normalize("NFC", group[0]) != unicodedata.normalize("NFC", other)
-            message = f"Differs from {group[0]} only in {'case' if case else 'Unicode normalisation'}."
+            message = f"Differs from {_legible(group[0])} only in {'case' if case else 'Unicode normalisation'}."
             remedy = "Rename one of the two: some file systems hold only one of them."
-            yield _file_error("twin-name", message, remedy, f"{base}/{other}")
+            yield _file_error("twin-name", message, remedy, f"{base}/{_legible(other)}")
 
 
 def _folded(name: str) -> str:

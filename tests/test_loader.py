@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import unicodedata
 from pathlib import Path
 
@@ -141,6 +142,25 @@ def test_a_bad_name_comes_with_the_command_that_mends_it(folder: Path, name: str
     assert os.system(found.remedy) == 0
     assert findings(folder) == [] or [f.rule for f in findings(folder)] == ["orphan-down"]
     assert new in os.listdir(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown_as", "new"),
+    [
+        (b"001_a\x1b[31m.sql", r"sql/001_a\x1b[31m.sql", "001_a_31m.sql"),
+        (b"caf\xe9 '1'.sql", r"sql/caf\udce9 '1'.sql", "001_caf_1.sql"),
+        (b"a\nb.sql", r"sql/a\nb.sql", "001_a_b.sql"),
+    ],
+)
+def test_a_name_that_cannot_be_shown_is_shown_harmlessly(folder: Path, name: bytes, shown_as: str, new: str) -> None:
+    (folder / os.fsdecode(name)).write_text("SELECT 1;\n")
+
+    (found,) = findings(folder)
+
+    assert (found.rule, found.location) == ("file-name", shown_as)
+    assert found.remedy.isprintable()
+    subprocess.run(["bash", "-c", found.remedy], check=True)
+    assert os.listdir(folder) == [new]
 
 
 def test_versions_of_several_numbers_keep_their_order(folder: Path) -> None:
