@@ -93,6 +93,14 @@ _CONNECTION = (
     ("pg_hba.conf", "The server does not let this user or host in: check pg_hba.conf, USER and sslmode."),
 )
 
+# States of a server that pass by themselves.
+_PASSING = frozenset({"57P03", "53300", "53400"})
+# Who waits for the server is told of these at once.
+_HOPELESS = (
+    *("password", "does not exist", "not permitted", "permission denied", "pg_hba.conf", "certificate", "invalid"),
+    "definition of service",
+)
+
 
 def advice(server: ServerError) -> str:
     """What to do about a failed statement, and the command that follows."""
@@ -104,3 +112,12 @@ def connection_advice(server: ServerError) -> str:
     """What to do about a refused connection."""
     words = server.message.lower()
     return next((text for word, text in _CONNECTION if word in words), "Check the settings of the database alias.")
+
+
+def can_pass(server: ServerError) -> bool:
+    """Whether waiting can cure a refused connection.
+
+    Everything but what is known not to pass: most refusals carry no SQLSTATE, and a server may speak any language.
+    """
+    words = server.message.lower()
+    return server.sqlstate in _PASSING or not any(word in words for word in _HOPELESS)

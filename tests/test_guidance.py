@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrations.guidance import STATES, advice, connection_advice
+from sqlmigrations.guidance import STATES, advice, can_pass, connection_advice
 from sqlmigrations.types import ServerError
 
 APPLY = "python manage.py sqlmigrate_apply"
@@ -59,3 +59,26 @@ def test_a_lost_connection_is_told_as_one() -> None:
 )
 def test_a_refused_connection_is_advised_by_its_words(words: str, part: str) -> None:
     assert part in connection_advice(ServerError("", words, lost=True))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("connection to server failed: Connection refused", True),
+        ("FATAL:  das Datenbanksystem startet", True),
+        ('FATAL:  too many connections for database "shop"', True),
+        ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", True),
+        ('could not translate host name "db" to address: Temporary failure in name resolution', True),
+        ('FATAL:  password authentication failed for user "app"', False),
+        ('FATAL:  database "shop" does not exist', False),
+        ('FATAL:  role "app" is not permitted to log in', False),
+        ('FATAL:  permission denied for database "shop"', False),
+        ('invalid connection option "bogus"', False),
+    ],
+)
+def test_only_what_can_pass_is_waited_for(words: str, expected: bool) -> None:
+    assert can_pass(ServerError("", words, lost=True)) is expected
+
+
+def test_a_state_that_passes_is_waited_for_whatever_the_words() -> None:
+    assert can_pass(ServerError("57P03", "invalid", lost=True))

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 
 from sqlmigrations.backends.base import Connection, Queries
 from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
-from sqlmigrations.guidance import connection_advice
+from sqlmigrations.guidance import can_pass, connection_advice
 from sqlmigrations.types import ServerError
 
 # How soon the server notices that the runner is gone and stops its statement.
 _CHECK_INTERVAL_MS = 500
-# https://www.postgresql.org/docs/current/errcodes-appendix.html: states that pass by themselves.
-_PASSING = frozenset({"57P03", "53300", "53400"})
-# Who waits for the server is told of these at once.
-_HOPELESS = ("password", 'database "', 'role "', "pg_hba.conf", "invalid", "not found", "not supported", "certificate")
 _POLL_S = 0.25
 # transaction_timeout came with PostgreSQL 17.
 _UNHURRIED = {
@@ -25,6 +21,14 @@ _UNHURRIED = {
     "transaction_timeout": 0,
     "lock_timeout": 0,
 }
+
+# A server that cannot see whether its client is gone (on Windows; PostgreSQL 14 off Linux) refuses the setting.
+_WATCH_CLIENT = """
+SELECT pg_catalog.set_config('client_connection_check_interval', %s, false)
+ WHERE pg_catalog.version() ~ 'linux'
+    OR pg_catalog.current_setting('server_version_num')::int >= 150000
+       AND pg_catalog.version() !~* 'windows|mingw|msvc|visual c';
+"""
 
 _FACTS = """
 SET standard_conforming_strings = on;
@@ -121,24 +125,20 @@ def _connect(alias: str, name: str, wait_s: float) -> Connection:
         try:
             return Connection(alias, name)
         except StatementFailed as failed:
-            if not _can_pass(failed.server) or time.monotonic() >= deadline:
+            if not can_pass(failed.server) or time.monotonic() >= deadline:
                 raise unreachable(failed.server) from None
             time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
 
 
-def _can_pass(server: ServerError) -> bool:
-    """Whether waiting can cure it: everything but what is known not to, for a server may speak any language."""
-    words = server.message.lower()
-    return server.sqlstate in _PASSING or not any(word in words for word in _HOPELESS)
-
-
 def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
-    wanted = {**settings, "client_connection_check_interval": _CHECK_INTERVAL_MS}
+    wanted = dict(settings)
     if connection.server_version < 170_000:
         wanted.pop("transaction_timeout", None)
     pairs = [part for name, value in wanted.items() for part in (name, str(value))]
     sets = "".join("SELECT pg_catalog.set_config(%s, %s, false);" for _ in wanted)
-    recovering, read_only, *facts = connection.query(sets + _FACTS, pairs)[0]
+    recovering, read_only, *facts = connection.query(sets + _WATCH_CLIENT + _FACTS, [*pairs, str(_CHECK_INTERVAL_MS)])[
+        0
+    ]
     if recovering:
         raise DatabaseUnavailable(
             "The server is a standby (in recovery); it takes no writes. Nothing was changed.",
