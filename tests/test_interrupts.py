@@ -57,3 +57,13 @@ def test_a_command_goes_on_when_nobody_reads_its_output(site: Site, arguments: l
     assert runner.returncode == 0
     assert "Error" not in err
     assert len(site.ledger()) == (4 if arguments == ["sqlmigrate_apply"] else 0)
+
+
+@pytest.mark.parametrize("command", ["sqlmigrate_apply", "sqlmigrate_status"])
+def test_a_terminal_without_the_letters_of_a_name_stops_nothing(site: Site, command: str) -> None:
+    site.write("001_größe.sql", "CREATE TABLE t (id int);\n")
+
+    ended = site.run(command, env={"PYTHONIOENCODING": "ascii"})
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "001_gr\\xf6\\xdfe" in ended.stdout

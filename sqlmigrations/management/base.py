@@ -27,7 +27,12 @@ class LastingOutput(OutputWrapper):
     def write(self, *args: Any, **options: Any) -> None:  # type: ignore[override]  # as in Django
         """Writes at once: what is left to be flushed when Python ends would fail there."""
         try:
-            super().write(*args, **options)
+            try:
+                super().write(*args, **options)
+            except UnicodeEncodeError:
+                # A terminal that has no such letter: shown as on standard error.
+                self.reconfigure(errors="backslashreplace")
+                super().write(*args, **options)
             self.flush()
         except BrokenPipeError:
             nowhere = os.open(os.devnull, os.O_WRONLY)
