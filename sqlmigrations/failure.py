@@ -13,11 +13,15 @@ from sqlmigrations.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Finding, ServerError, Severity
 
 _LONGEST_LINE = 200
+_INDENT = re.compile(r"[ \t]*")
 # In details of class 23, whatever the language: "Key (email)=(ada@example.org) already exists", "Failing row contains
 # (1, Ada, null)". A value can hold parentheses: the last one closes it.
 _VALUES = re.compile(r"(?<=\)=)\(.*\)|(?<=\) = )\(.*\)|\((?![^()]*\) ?= ?\().*\)", re.DOTALL)
 # Servers quote names as their language does.
 _QUOTED = re.compile(r"[\"»«„“]\s?([^\"»«„“”]+?)\s?[\"»«“”]")
+# Where in a context the server counts the lines of a DO block's code, or of COPY's data, in any language.
+_IN_BLOCK = re.compile(r"inline_code_block\D+(\d+)")
+_IN_DATA = re.compile(r"^COPY .*?, \D+(\d+)", re.MULTILINE)
 # Class 23: integrity constraint violation.
 _CONSTRAINTS = "23"
 
@@ -59,7 +63,23 @@ def _place(statement: Statement | None, server: ServerError) -> tuple[int | None
         return None, None
     if server.position is not None:
         return position(statement.source, statement.start + server.position - 1)
-    return position(statement.source, _mentioned(statement, server.message))
+    inside = _inside(statement, server.context)
+    return position(statement.source, _mentioned(statement, server.message) if inside is None else inside)
+
+
+def _inside(statement: Statement, context: str) -> int | None:
+    """The line within a DO block, or within the data of a COPY, which the server counts for itself."""
+    if statement.data is not None:
+        lines, start = _IN_DATA.findall(context), statement.data[0]
+    else:
+        body = (t.start for t in statement.tokens() if t.kind in (TokenKind.DOLLAR, TokenKind.STRING))
+        lines, start = _IN_BLOCK.findall(context), next(body, statement.start)
+    if not lines:
+        return None
+    for _ in range(int(lines[-1]) - 1):
+        start = statement.source.find("\n", start) + 1
+    indent = _INDENT.match(statement.source, start)
+    return indent.end() if indent else start
 
 
 def _mentioned(statement: Statement, message: str) -> int:

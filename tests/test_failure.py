@@ -57,6 +57,28 @@ def test_without_a_position_what_the_server_names_is_the_place_where_it_stands()
     assert (found.finding.line, found.finding.column) == (3, 14)
 
 
+BLOCK = "SELECT 1;\nDO $$\nDECLARE x int;\nBEGIN\n  x := 1 / 0;\nEND $$;\n"
+DATA = "COPY t (a) FROM stdin;\n1\nx\n\\.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "statement", "context", "place"),
+    [
+        (BLOCK, 1, "PL/pgSQL function inline_code_block line 4 at assignment", (5, 3)),
+        (BLOCK, 1, "PL/pgSQL-Funktion f() Zeile 9\nPL/pgSQL-Funktion inline_code_block Zeile 4 bei Zuweisung", (5, 3)),
+        (BLOCK, 1, "PL/pgSQL function f() line 9 at assignment", (2, 1)),
+        (DATA, 0, 'COPY t, line 2, column a: "x"', (3, 1)),
+        (DATA, 0, "COPY t, Zeile 2, Spalte a: »x«", (3, 1)),
+    ],
+)
+def test_the_line_that_the_server_counts_itself_is_the_place(
+    text: str, statement: int, context: str, place: tuple[int, int]
+) -> None:
+    found = failing(text, statement, ServerError("22012", "no", context=context))
+
+    assert (found.finding.line, found.finding.column) == place
+
+
 def test_without_a_position_and_with_another_name_the_statement_is_the_place() -> None:
     found = failing("SELECT f();", 0, ServerError("42P01", 'relation "elsewhere" does not exist'))
 
