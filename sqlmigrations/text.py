@@ -83,5 +83,5 @@ def _forbidden(match: re.Match[str]) -> Fault:
         message = "A carriage return without a line feed: PostgreSQL ends a comment there, an editor does not."
         return Fault("lone-cr", message, "Save the file with LF or CRLF line ends.", line, column)
     code = f"{ord(character):04X}"
-    message = f"Bidi control character U+{code} (S04): a reviewer sees another text than the one that runs."
+    message = f"Bidi control character U+{code}: a reviewer sees another text than the one that runs."
     return Fault("hidden-text", message, f"Remove it, or write it as U&'\\{code}' in a literal.", line, column)

@@ -72,7 +72,7 @@ def test_a_bidi_control_character_is_refused(code: int) -> None:
 
     assert fault == Fault(
         "hidden-text",
-        f"Bidi control character U+{code:04X} (S04): a reviewer sees another text than the one that runs.",
+        f"Bidi control character U+{code:04X}: a reviewer sees another text than the one that runs.",
         f"Remove it, or write it as U&'\\{code:04X}' in a literal.",
         2,
         6,

@@ -87,7 +87,7 @@ def test_f54_a_bidi_control_character_is_refused(site: FaultySite) -> None:
 The migration files are not in order; nothing has run.
 
   migrations_sql/001_a.sql:2:19  [hidden-text]
-    Bidi control character U+202E (S04): a reviewer sees another text than the one that runs.
+    Bidi control character U+202E: a reviewer sees another text than the one that runs.
     Next: Remove it, or write it as U&'\\202E' in a literal.
 """
     )
