@@ -15,7 +15,13 @@ from sqlmigrations import signals as told
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.base import Queries, Reader, credentials, wrapper
 from sqlmigrations.backends.locking import HeldLock
-from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed, UnsafePlan
+from sqlmigrations.exceptions import (
+    ConfigurationError,
+    DatabaseUnavailable,
+    SqlMigrationsError,
+    StatementFailed,
+    UnsafePlan,
+)
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.plan import Plan, Terms
@@ -118,7 +124,7 @@ class Executor:
             )
         loaded = self._load()
         if loaded.findings:
-            self._refuse(self._build(loaded, (), options))
+            self._refuse(self._build(loaded, self._rows_at_hand(), options))
         fence_wait_ms = self.settings.lock_wait_ms if options.lock_wait_ms is None else options.lock_wait_ms
         guard = postgresql.open_lock_session(self.database, options.wait_for_db_s)
         try:
@@ -152,7 +158,7 @@ class Executor:
     def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
         plan = planning.build(loaded, rows, self._terms(options), options.target)
         # What is only recorded does no harm: a file that cannot run here was run by hand.
-        return replace(plan, dangers=()) if options.mode is RunMode.FAKE else plan
+        return replace(plan, dangers=(), warnings=()) if options.mode is RunMode.FAKE else plan
 
     def _refuse(self, plan: Plan) -> None:
         if (refusal := plan.refusal()) is not None:
@@ -175,6 +181,13 @@ class Executor:
             statement_timeout_ms=settings.statement_timeout_ms,
             credentials=credentials(self.database),
         )
+
+    def _rows_at_hand(self) -> tuple[Applied, ...]:
+        """The ledger where it can be read: files that are not in order are told better beside their records."""
+        try:
+            return self._rows(Reader(self.database), None)[1]
+        except SqlMigrationsError:
+            return ()
 
     def _rows(self, queries: Queries, known: Sequence[str] | None) -> tuple[Tracking, tuple[Applied, ...]]:
         try:

@@ -80,6 +80,8 @@ def _recorded(group: Sequence[SqlMigration], row: Applied) -> SqlMigration:
 
 def _entry(migration: SqlMigration, row: Applied | None, highest: int) -> MigrationStatus:
     ready = migration.down is not None or (row is not None and row.has_down)
+    if row is not None and "irreversible" in row.metadata:
+        ready = False
     if row is None:
         state = State.LATE if migration.version < highest else State.PENDING
     elif row.state != IN_FORCE:

@@ -107,7 +107,10 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     _check_rules(terms)
     comparison = compare(loaded, ledger)
     scripts, faults, elsewhere = _pending(comparison, terms)
-    comparison = replace(comparison, entries=tuple(entry for entry in comparison.entries if entry.id not in elsewhere))
+    final = {script.migration.id for script in scripts if script.directives.irreversible}
+    entries = (entry for entry in comparison.entries if entry.id not in elsewhere)
+    entries = (replace(entry, rollback_ready=False) if entry.id in final else entry for entry in entries)
+    comparison = replace(comparison, entries=tuple(entries))
     edges, unknown = graph.resolve(scripts, {entry.id for entry in comparison.entries}, elsewhere)
     ordered, cycles = graph.order(scripts, edges)
     chosen = choose(ordered, edges, target, loaded)

@@ -206,7 +206,9 @@ def begin(step: Step) -> str:
 
 def _row(step: Step, run: RunMark) -> list[object]:
     migration, script = step.migration, step.script
-    metadata = {} if script.statements else {"empty": True}
+    metadata: dict[str, object] = {} if script.statements else {"empty": True}
+    if script.directives.irreversible:
+        metadata["irreversible"] = script.directives.irreversible
     row = [migration.label, migration.key, migration.version, migration.name, script.mode.value]
     row += [migration.file.checksum, sql_checksum(migration.file), CHECKSUM_ALGORITHM]
     return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(metadata)]

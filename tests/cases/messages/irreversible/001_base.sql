@@ -1,0 +1,2 @@
+-- irreversible: the first one
+CREATE TABLE customers (id bigint PRIMARY KEY);

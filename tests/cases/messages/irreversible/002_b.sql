@@ -1,0 +1,2 @@
+-- irreversible: for ever
+SELECT 2;
