@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from sqlmigrations import statements
 from sqlmigrations.lexer import Token, TokenKind
@@ -50,6 +51,51 @@ def transaction_control(scene: Scene) -> Iterator[Sighting]:
             f"{verb} starts a transaction, but the file already runs in one{until}.",
             "Take BEGIN and its COMMIT out; around the whole file, as its first and last statement, they may stay.",
         )
+
+
+@rule(
+    "transaction-mode",
+    "T02",
+    Severity.ERROR,
+    "SET TRANSACTION: comes after the record was begun, so it fails (25001) or forbids recording (READ ONLY).",
+    opens="set",
+)
+def transaction_mode(scene: Scene) -> Iterator[Sighting]:
+    """READ WRITE changes nothing and is fine."""
+    reader = scene.reader()
+    if not reader.take("set", "transaction") or scene.subject.mode is Mode.STATEMENTS:
+        return
+    words = " ".join(token.text for token in reader.rest if token.kind is TokenKind.WORD).upper()
+    if "READ ONLY" in words:
+        yield Sighting(
+            scene.statement.start,
+            "SET TRANSACTION READ ONLY: the file could not be recorded in its own transaction.",
+            "Take it out.",
+        )
+    elif words != "READ WRITE":
+        yield Sighting(
+            scene.statement.start,
+            f"SET TRANSACTION {words} comes too late (25001): the file is recorded first, in the same transaction.",
+            f"Wrap the whole file instead: BEGIN {words}; as its first statement, COMMIT; as its last.",
+        )
+
+
+@rule(
+    "copy-to-stdout",
+    "X03",
+    Severity.ERROR,
+    "COPY ... TO STDOUT: there is nobody to read the rows, and the driver refuses it.",
+    opens="copy",
+)
+def copy_to_stdout(scene: Scene) -> Iterator[Sighting]:
+    """COPY to a file or program of the server is another matter."""
+    for before, token in pairwise(scene.tokens):
+        if is_word(before, "to") and is_word(token, "stdout"):
+            yield Sighting(
+                scene.statement.start,
+                "COPY ... TO STDOUT sends rows that nobody reads here.",
+                "Take it out of the migration; export with psql's \\copy.",
+            )
 
 
 @rule(

@@ -100,7 +100,15 @@ def test_the_lock_is_kept_outside_a_transaction_too() -> None:
 def test_the_errors_are_only_what_fails_or_breaks_recording() -> None:
     errors = {rule.id for rule in lint.RULES.values() if rule.severity is Severity.ERROR}
 
-    assert errors == {"transaction-control", "advisory-unlock", "string-rules", "enum-value-used", "unknown-rule"}
+    assert errors == {
+        "transaction-control",
+        "transaction-mode",
+        "copy-to-stdout",
+        "advisory-unlock",
+        "string-rules",
+        "enum-value-used",
+        "unknown-rule",
+    }
 
 
 def test_every_rule_is_listed_under_its_own_id() -> None:

@@ -238,7 +238,7 @@ def test_string_rules_may_not_change_by_function() -> None:
     [
         "SET LOCAL lock_timeout = '5s';",
         "SET CONSTRAINTS ALL IMMEDIATE;",
-        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;",
+        "SET TRANSACTION READ WRITE;",
         "SELECT set_config('search_path', '', true);",
         "SELECT set_config(name, value, false) FROM settings;",
         "SET LOCAL standard_conforming_strings = on;",

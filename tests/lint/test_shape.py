@@ -224,3 +224,59 @@ def test_the_transaction_goes_on(sql: str) -> None:
 )
 def test_the_added_value_is_not_used(sql: str) -> None:
     assert rules(sql) == []
+
+
+def test_set_transaction_comes_after_the_record() -> None:
+    sql = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;"
+
+    found = look(sql)
+
+    assert found == [
+        error(
+            "transaction-mode",
+            (1, 1),
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE comes too late (25001): the file is recorded first, in the "
+            "same transaction.",
+            "Wrap the whole file instead: BEGIN ISOLATION LEVEL SERIALIZABLE; as its first statement, COMMIT; as its "
+            "last.",
+        ),
+    ]
+
+
+def test_a_read_only_transaction_could_not_be_recorded() -> None:
+    sql = "SET TRANSACTION READ ONLY;"
+
+    found = look(sql)
+
+    assert found == [
+        error(
+            "transaction-mode",
+            (1, 1),
+            "SET TRANSACTION READ ONLY: the file could not be recorded in its own transaction.",
+            "Take it out.",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("sql", ["SET TRANSACTION READ WRITE;", "SET CONSTRAINTS ALL IMMEDIATE;"])
+def test_what_changes_nothing_about_the_transaction_is_fine(sql: str) -> None:
+    assert "transaction-mode" not in rules(sql)
+
+
+def test_copy_to_stdout_has_no_reader() -> None:
+    sql = "COPY (SELECT 1) TO STDOUT;"
+
+    found = look(sql)
+
+    assert found == [
+        error(
+            "copy-to-stdout",
+            (1, 1),
+            "COPY ... TO STDOUT sends rows that nobody reads here.",
+            "Take it out of the migration; export with psql's \\copy.",
+        ),
+    ]
+
+
+def test_copy_to_a_file_of_the_server_is_not_to_stdout() -> None:
+    assert "copy-to-stdout" not in rules("COPY t TO '/srv/stdout';")
