@@ -34,6 +34,7 @@ from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, SqlMigration,
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
 
 _INSUFFICIENT_PRIVILEGE = "42501"
+_SCHEMA_AND_NAME = 2
 _UNDEFINED_TABLE = "42P01"
 
 
@@ -209,6 +210,8 @@ def _refuse_hand_made(queries: Queries, plan: Plan) -> None:
         for step in plan.steps
         if step.migration.label != TRACKING_LABEL
         for relation in lint.unguarded(step.script.statements)
+        # With a database before its schema it is not looked up: the server stops at a name that is none.
+        if len(relation.name.parts) <= _SCHEMA_AND_NAME
     }
     existing = postgresql.existing_relations(queries, sorted(created)) if created else frozenset()
     if not existing:

@@ -141,3 +141,14 @@ def test_the_example_is_applied_where_its_files_had_been_run_by_hand(fresh_datab
     assert manage(fresh_database, "sqlmigrate_status", "--check").returncode == 0
     if count == len(EXAMPLE):
         assert dump(fresh_database) == before
+
+
+@pytest.mark.parametrize("name", ["a.b.c.d", "elsewhere.public.d"])
+def test_a_name_that_is_none_is_told_at_its_place(site: FaultySite, name: str) -> None:
+    site.write("001_a.sql", f"CREATE TABLE {name} (id int);\n")
+
+    failed = site.apply()
+
+    assert failed.returncode == 1
+    assert "migrations_sql/001_a.sql:1:" in failed.stderr
+    assert name in failed.stderr
