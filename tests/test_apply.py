@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.db import connections
 
 from tests.inprocess import LocalSite
 
@@ -215,6 +216,20 @@ def test_a_database_that_does_not_exist_is_a_usage_error(shop: LocalSite) -> Non
 
     assert ended.returncode == 2
     assert ended.stderr == "There is no database 'other'.\n\n  Next: The aliases are: default.\n"
+
+
+def test_a_database_of_another_kind_is_a_usage_error(shop: LocalSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    aliases = connections.settings
+    lite = {**aliases["default"], "ENGINE": "django.db.backends.sqlite3"}
+    monkeypatch.setattr(connections, "settings", {**aliases, "lite": lite})
+
+    ended = shop.run("sqlmigrate_apply", "--database", "lite")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "The database 'lite' is SQLite; sqlmigrations runs on PostgreSQL only.\n\n"
+        "  Next: Choose another one with --database.\n"
+    )
 
 
 @pytest.mark.parametrize("wait", ["abc", "-1", "1 fortnight"])

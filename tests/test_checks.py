@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning
@@ -173,10 +171,9 @@ def test_every_id_has_a_sentence() -> None:
     assert list(IDS) == [f"sqlmigrations.{name}" for name in ("E001", "E002", "W001", "W002", "W003", "W004")]
 
 
-def test_another_database_system_is_none_of_our_business(settings: Any) -> None:
+def test_another_database_system_is_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:
     aliases = connections.settings
-    connections.settings = {**aliases, "lite": {**aliases["default"], "ENGINE": "django.db.backends.sqlite3"}}
-    try:
-        assert check_databases(databases=["lite"]) == []
-    finally:
-        connections.settings = aliases
+    lite = {**aliases["default"], "ENGINE": "django.db.backends.sqlite3"}
+    monkeypatch.setattr(connections, "settings", {**aliases, "lite": lite})
+
+    assert check_databases(databases=["lite"]) == []
