@@ -22,7 +22,7 @@ from sqlmigrations.exceptions import (
     StatementFailed,
     UnsafePlan,
 )
-from sqlmigrations.ledger import Ledger, Tracking
+from sqlmigrations.ledger import Ledger, Tracking, quote
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.plan import Plan, Terms
 from sqlmigrations.recorder import RunMark
@@ -203,10 +203,15 @@ class Executor:
             raise postgresql.unreachable(failed.server) from None
 
 
+def _full(name: lint.Name) -> str:
+    """As asked for: an index, which is written without a schema, lies in that of its table."""
+    return f"{quote(name.schema)}.{name}" if name.schema and len(name.parts) == 1 else str(name)
+
+
 def _refuse_hand_made(queries: Queries, plan: Plan) -> None:
     """A database made by hand is adopted by recording, not by running into what exists."""
     created: dict[str, SqlMigration] = {
-        str(relation.name): step.migration
+        _full(relation.name): step.migration
         for step in plan.steps
         if step.migration.label != TRACKING_LABEL
         for relation in lint.unguarded(step.script.statements)

@@ -152,3 +152,15 @@ def test_a_name_that_is_none_is_told_at_its_place(site: FaultySite, name: str) -
     assert failed.returncode == 1
     assert "migrations_sql/001_a.sql:1:" in failed.stderr
     assert name in failed.stderr
+
+
+def test_an_index_of_the_same_name_in_another_schema_is_no_conflict(site: FaultySite) -> None:
+    site.database.psql("CREATE TABLE users (id int); CREATE INDEX users_idx ON users (id);")
+    site.write(
+        "001_a.sql",
+        "CREATE SCHEMA app;\nCREATE TABLE app.users (id int);\nCREATE INDEX users_idx ON app.users (id);\n",
+    )
+
+    applied = site.apply()
+
+    assert (applied.returncode, applied.stderr) == (0, "")
