@@ -301,12 +301,12 @@ def test_w17_inline_data_of_copy_is_loaded(site: FaultySite, driver: str) -> Non
 
 
 @DRIVERS
-def test_w17_a_bad_row_is_told_with_the_line_of_its_copy(site: FaultySite, driver: str) -> None:
+def test_w17_a_bad_row_is_told_with_its_own_line(site: FaultySite, driver: str) -> None:
     site.write("001_a.sql", "CREATE TABLE a (n int);\n\nCOPY a FROM stdin;\n1\nx\n\\.\n")
 
     ended = site.apply(DRIVER=driver)
 
     assert ended.returncode == 1
-    assert "migrations_sql/001_a.sql:3:1\n" in ended.stderr
+    assert "migrations_sql/001_a.sql:5:1\n" in ended.stderr
     assert 'PostgreSQL 22P02: invalid input syntax for type integer: "x"' in ended.stderr
     assert not site.has("a")
