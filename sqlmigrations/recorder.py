@@ -31,13 +31,13 @@ RETURNING pg_catalog.set_config('lock_timeout', %s, true),
           pg_catalog.pg_current_xact_id()::text, {held}
 """
 
-# The file may have changed role and search_path: both are put back before anything of ours is looked up.
-_SETTLE = """
+_RESTORE_ROLE = """
 SET LOCAL SESSION AUTHORIZATION DEFAULT;
 SELECT pg_catalog.set_config('role', %s, true);
-SET CONSTRAINTS ALL IMMEDIATE;
-SET LOCAL search_path = pg_catalog;
 """
+_CHECK_CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE;"
+# Deferred triggers run before it: they may need the path their file has set.
+_RESTORE_PATH = "SET LOCAL search_path = pg_catalog;"
 
 # Nothing of it takes effect but in the transaction that inserted the row; the UPDATE, last, says whether it did.
 # Three statements, because the server plans them in half the time of one with two of them in its WITH.
@@ -154,8 +154,16 @@ class Recorder:
             )
         return Claim(step, xid)
 
-    def complete(self, queries: Queries, claim: Claim, run: RunMark, role: str, ran: Ran) -> None:
+    def complete(self, queries: Queries, claim: Claim, run: RunMark, role: str | None, ran: Ran) -> None:
         """Runs deferred checks and completes the row, in the transaction that inserted it; does not commit.
+
+        Args:
+            queries: The work connection.
+            claim: What is completed.
+            run: The run it was begun in.
+            role: The one to go back to before anything of ours is looked up; ``None`` when the file cannot have
+                changed it, nor search_path.
+            ran: What is recorded.
 
         Raises:
             NotRecorded: This is no longer that transaction.
@@ -168,12 +176,14 @@ class Recorder:
         if migration.down in kept and migration.down is not None:
             metadata["down_checksum"] = migration.down.checksum
         detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
-        params: list[object] = [role, [file.checksum for file in kept], [file.text for file in kept], claim.xid]
+        params: list[object] = [] if role is None else [role]
+        params += [[file.checksum for file in kept], [file.text for file in kept], claim.xid]
         params += [str(run.id), ran.event, migration.label, migration.key, migration.name]
         params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail), claim.xid]
         params += [ran.execution_ms, ran.statements, json.dumps(metadata)]
         params += [migration.label, migration.key, claim.xid]
-        if not queries.query(_SETTLE + _COMPLETE.format(**self._names), params):
+        settle = _CHECK_CONSTRAINTS if role is None else _RESTORE_ROLE + _CHECK_CONSTRAINTS + _RESTORE_PATH
+        if not queries.query(settle + _COMPLETE.format(**self._names), params):
             current = queries.query("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text")[0][0]
             raise RowRemoved if current == claim.xid else NotRecorded
 

@@ -153,13 +153,22 @@ def _finish(place: Workplace, claim: Claim, started: float, attempt: int) -> flo
 def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
     try:
         with _reporting(place, claim.step):
-            place.recorder.complete(place.connection, claim, place.run, place.session.role, ran)
+            role = place.session.role if _may_change_role(claim.step) else None
+            place.recorder.complete(place.connection, claim, place.run, role, ran)
     except RowRemoved:
         raise _unrecordable(claim.step) from None
     except NotRecorded:
         # What the file did to the session took effect with it, a role without rights on our tables among it.
         place.recorder.withdraw(place.reopen(0).connection, claim)
         raise _escaped(claim.step) from None
+
+
+def _may_change_role(step: Step) -> bool:
+    """Whether role or search_path can be others at the end of a file than at its beginning."""
+    return any(
+        statements.sets(statement) is not None or statements.touches_session(statement)
+        for statement in step.script.statements
+    )
 
 
 def _commit(place: Workplace, claim: Claim) -> None:
