@@ -28,7 +28,7 @@ from sqlmigrations.plan import Plan, Terms
 from sqlmigrations.recorder import RunMark
 from sqlmigrations.run import Bench, Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
-from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, SqlMigration, Status
+from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, Status
 
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
@@ -210,14 +210,8 @@ def _full(name: lint.Name) -> str:
 
 def _refuse_hand_made(queries: Queries, plan: Plan) -> None:
     """A database made by hand is adopted by recording, not by running into what exists."""
-    created: dict[str, SqlMigration] = {
-        _full(relation.name): step.migration
-        for step in plan.steps
-        if step.migration.label != TRACKING_LABEL
-        for relation in lint.unguarded(step.script.statements)
-        # With a database before its schema it is not looked up: the server stops at a name that is none.
-        if len(relation.name.parts) <= _SCHEMA_AND_NAME
-    }
+    # With a database before its schema it is not looked up: the server stops at a name that is none.
+    created = {_full(name): m for name, m in plan.creates.items() if len(name.parts) <= _SCHEMA_AND_NAME}
     existing = postgresql.existing_relations(queries, sorted(created)) if created else frozenset()
     if not existing:
         return

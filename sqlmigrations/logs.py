@@ -30,8 +30,9 @@ def connect() -> None:
 
 
 def _log(level: int, message: str, **fields: object) -> None:
-    extra: dict[str, object] = dict.fromkeys(_FIELDS)
-    logger.log(level, message, extra=extra | fields)
+    if logger.isEnabledFor(level):
+        extra: dict[str, object] = dict.fromkeys(_FIELDS)
+        logger.log(level, message, extra=extra | fields)
 
 
 def _run_started(run_id: object, database: str, **_: object) -> None:

@@ -64,12 +64,16 @@ def parse(migration: SqlMigration) -> Script:
     )
 
 
-def sql_checksum(file: SqlFile) -> str:
+def sql_checksum(file: SqlFile, settled: Directives | None = None) -> str:
     """SHA-256 over the delimited tokens and effective directives: equal for texts that differ in layout only.
 
     Literals and COPY data count to the letter, comments and white space do not, keywords and unquoted names are
     folded as PostgreSQL folds them. Empty for a text beyond ``SQL_CHECKSUM_LIMIT`` characters or one that cannot be
     scanned; such a text agrees with nothing but itself.
+
+    Args:
+        file: Its text is taken apart.
+        settled: Its directives, where they are known already.
     """
     if len(file.text) > SQL_CHECKSUM_LIMIT:
         return ""
@@ -78,7 +82,8 @@ def sql_checksum(file: SqlFile) -> str:
             f"{token.kind.name}\x1f{token.value if token.kind is TokenKind.WORD else token.text}\x1e"
             for token in significant(file.text)
         ]
-        settled, _ = directives.read(_header(file.text, split(file.text)))
+        if settled is None:
+            settled, _ = directives.read(_header(file.text, split(file.text)))
     except ScanError:
         return ""
     return hashlib.sha256(("".join(found) + "\x1e".join(_effective(settled))).encode()).hexdigest()

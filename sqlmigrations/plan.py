@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmigrations import graph, lint
@@ -77,6 +77,7 @@ class Plan:
         disagreements: Errors of files, directives, dependencies and ledger.
         dangers: Contents that certainly fail or break recording.
         warnings: What is safe to run but deserves a look, notes included.
+        creates: Relations whose creation fails where they exist already, and the migration of each.
     """
 
     steps: tuple[Step, ...]
@@ -84,6 +85,7 @@ class Plan:
     disagreements: tuple[Finding, ...]
     dangers: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
+    creates: Mapping[lint.Name, SqlMigration] = field(default_factory=dict)
 
     def refusal(self) -> SqlMigrationsError | None:
         """The error that stops the run before its first statement, or ``None`` when it may start."""
@@ -117,13 +119,14 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     steps = tuple(_step(script, comparison, terms) for script in chosen)
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
     broken = [f for f in comparison.findings if f.severity is Severity.ERROR]
-    linted = [] if cycles or faults else _lint(steps, terms)
+    linted, creates = ([], {}) if cycles or faults else _lint(steps, terms)
     return Plan(
         steps=steps,
         comparison=comparison,
         disagreements=(*loaded.findings, *broken, *faults, *unknown, *cycles, *_late(steps, comparison, terms)),
         dangers=(*_dangers(steps), *(f for f in linted if f.severity is Severity.ERROR)),
         warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
+        creates=creates,
     )
 
 
@@ -225,8 +228,10 @@ def _late(steps: Sequence[Step], comparison: Comparison, terms: Terms) -> list[F
     return findings
 
 
-def _lint(steps: Sequence[Step], terms: Terms) -> list[Finding]:
+def _lint(steps: Sequence[Step], terms: Terms) -> tuple[list[Finding], dict[lint.Name, SqlMigration]]:
+    """Both are read off the same statements, one after the other while their tokens are at hand."""
     findings: list[Finding] = []
+    creates: dict[lint.Name, SqlMigration] = {}
     created = lint.Created()
     for step in steps:
         script = step.script
@@ -239,4 +244,6 @@ def _lint(steps: Sequence[Step], terms: Terms) -> list[Finding]:
             mode=script.mode,
         )
         findings += lint.inspect(subject, created)
-    return [f for f in findings if f.severity is Severity.ERROR or f.rule not in terms.allow]
+        if script.migration.label != TRACKING_LABEL:
+            creates |= {relation.name: script.migration for relation in lint.unguarded(script.statements)}
+    return [f for f in findings if f.severity is Severity.ERROR or f.rule not in terms.allow], creates

@@ -6,10 +6,12 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from sqlmigrations import __version__, provenance
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.backends.locking import HELD, HeldLock
+from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
 from sqlmigrations.ledger import Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
@@ -41,26 +43,39 @@ _RESTORE_PATH = "SET LOCAL search_path = pg_catalog;"
 
 # Nothing of it takes effect but in the transaction that inserted the row; the UPDATE, last, says whether it did.
 # Three statements, because the server plans them in half the time of one with two of them in its WITH.
-_COMPLETE = """
+_COMPLETE = (
+    """
 INSERT INTO {texts} (checksum, body)
 SELECT t.checksum, t.body
   FROM unnest(%s::text[], %s::text[]) AS t (checksum, body)
  WHERE pg_catalog.pg_current_xact_id()::text = %s
-    ON CONFLICT (checksum) DO NOTHING;
+    ON CONFLICT (checksum) DO NOTHING
+""",
+    """
 INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
 SELECT %s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb
- WHERE pg_catalog.pg_current_xact_id()::text = %s;
+ WHERE pg_catalog.pg_current_xact_id()::text = %s
+""",
+    """
 UPDATE {ledger}
    SET state = 'applied', execution_ms = %s, statements_done = %s, metadata = metadata || %s::jsonb,
        applied_at = pg_catalog.clock_timestamp()
  WHERE label = %s AND key = %s AND state = 'running' AND pg_catalog.pg_current_xact_id()::text = %s
 RETURNING 1
-"""
+""",
+)
 
 _EVENT = """
 INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
 VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)
 """
+
+
+class Settled(Enum):
+    """Whether role, search_path and prepared statements are at the end of a file what they were at its beginning."""
+
+    YES = "yes"
+    PERHAPS_NOT = "perhaps not"
 
 
 class AlreadyRecorded(Exception):
@@ -111,6 +126,8 @@ class Recorder:
     def __init__(self, ledger: Ledger) -> None:
         self._schema = ledger.schema
         self._names = ledger.names
+        self._insert = (_INSERT.format(held=HELD, **self._names),)
+        self._complete = tuple(sql.format(**self._names) for sql in _COMPLETE)
 
     def create_schema(self) -> str:
         """SQL that makes the schema where it is missing and lets the file of the tracking tables work in it."""
@@ -121,12 +138,12 @@ class Recorder:
         return f"DO {literal(create)}; SET LOCAL search_path TO {name};"
 
     def claim(
-        self, queries: Queries, step: Step, run: RunMark, lock: HeldLock, lock_timeout_ms: int, prologue: str
+        self, session: Session, step: Step, run: RunMark, lock: HeldLock, lock_timeout_ms: int, prologue: str
     ) -> Claim:
         """Inserts the row of a file before its statements: a second runner blocks on it.
 
         Args:
-            queries: The work connection.
+            session: The work connection.
             step: What is begun.
             run: The run it is begun in.
             lock: Has to be held still.
@@ -140,10 +157,10 @@ class Recorder:
             StatementFailed: Anything else the server refuses.
         """
         statement_timeout = None if step.statement_timeout_ms is None else str(step.statement_timeout_ms)
-        insert = _INSERT.format(held=HELD, **self._names)
         params = [*_row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, lock.token]
         try:
-            answer = queries.query(prologue + insert, params)
+            insert = session.prepared.sql("sqlmigrations_claim", self._insert)
+            answer = session.connection.query(prologue + insert, params)
         except StatementFailed as failed:
             raise _claim_error(failed, step) from None
         _, _, xid, held = answer[0]
@@ -154,16 +171,15 @@ class Recorder:
             )
         return Claim(step, xid)
 
-    def complete(self, queries: Queries, claim: Claim, run: RunMark, role: str | None, ran: Ran) -> None:
+    def complete(self, session: Session, claim: Claim, run: RunMark, ran: Ran, settled: Settled) -> None:
         """Runs deferred checks and completes the row, in the transaction that inserted it; does not commit.
 
         Args:
-            queries: The work connection.
+            session: The work connection.
             claim: What is completed.
             run: The run it was begun in.
-            role: The one to go back to before anything of ours is looked up; ``None`` when the file cannot have
-                changed it, nor search_path.
             ran: What is recorded.
+            settled: Whether the session can be another than the file met it.
 
         Raises:
             NotRecorded: This is no longer that transaction.
@@ -176,15 +192,19 @@ class Recorder:
         if migration.down in kept and migration.down is not None:
             metadata["down_checksum"] = migration.down.checksum
         detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
-        params: list[object] = [] if role is None else [role]
+        params: list[object] = [] if settled is Settled.YES else [session.role]
         params += [[file.checksum for file in kept], [file.text for file in kept], claim.xid]
         params += [str(run.id), ran.event, migration.label, migration.key, migration.name]
         params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail), claim.xid]
         params += [ran.execution_ms, ran.statements, json.dumps(metadata)]
         params += [migration.label, migration.key, claim.xid]
-        settle = _CHECK_CONSTRAINTS if role is None else _RESTORE_ROLE + _CHECK_CONSTRAINTS + _RESTORE_PATH
-        if not queries.query(settle + _COMPLETE.format(**self._names), params):
-            current = queries.query("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text")[0][0]
+        if settled is Settled.YES:
+            sql = _CHECK_CONSTRAINTS + session.prepared.sql("sqlmigrations_complete", self._complete)
+        else:
+            # What was prepared may be gone as well.
+            sql = _RESTORE_ROLE + _CHECK_CONSTRAINTS + _RESTORE_PATH + ";".join(self._complete)
+        if not session.connection.query(sql, params):
+            current = session.connection.query("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text")[0][0]
             raise RowRemoved if current == claim.xid else NotRecorded
 
     def withdraw(self, queries: Queries, claim: Claim) -> None:
@@ -220,7 +240,7 @@ def _row(step: Step, run: RunMark) -> list[object]:
     if script.directives.irreversible:
         metadata["irreversible"] = script.directives.irreversible
     row = [migration.label, migration.key, migration.version, migration.name, script.mode.value]
-    row += [migration.file.checksum, sql_checksum(migration.file), CHECKSUM_ALGORITHM]
+    row += [migration.file.checksum, sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
     return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(metadata)]
 
 

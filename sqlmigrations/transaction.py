@@ -21,7 +21,7 @@ from sqlmigrations.exceptions import (
 )
 from sqlmigrations.failure import report
 from sqlmigrations.plan import Step
-from sqlmigrations.recorder import Claim, NotRecorded, Ran, Recorder, RowRemoved, RunMark, begin
+from sqlmigrations.recorder import Claim, NotRecorded, Ran, Recorder, RowRemoved, RunMark, Settled, begin
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Finding, Severity
 
@@ -108,7 +108,7 @@ def lock_timeout_ms(session: Session, step: Step) -> int:
 def _claim(place: Workplace, step: Step, prologue: str) -> Claim:
     timeout = lock_timeout_ms(place.session, step)
     with _reporting(place, step):
-        return place.recorder.claim(place.connection, step, place.run, place.lock, timeout, prologue)
+        return place.recorder.claim(place.session, step, place.run, place.lock, timeout, prologue)
 
 
 def _run_statements(place: Workplace, step: Step) -> None:
@@ -153,8 +153,7 @@ def _finish(place: Workplace, claim: Claim, started: float, attempt: int) -> flo
 def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
     try:
         with _reporting(place, claim.step):
-            role = place.session.role if _may_change_role(claim.step) else None
-            place.recorder.complete(place.connection, claim, place.run, role, ran)
+            place.recorder.complete(place.session, claim, place.run, ran, _settled(claim.step))
     except RowRemoved:
         raise _unrecordable(claim.step) from None
     except NotRecorded:
@@ -163,12 +162,11 @@ def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
         raise _escaped(claim.step) from None
 
 
-def _may_change_role(step: Step) -> bool:
-    """Whether role or search_path can be others at the end of a file than at its beginning."""
-    return any(
-        statements.sets(statement) is not None or statements.touches_session(statement)
-        for statement in step.script.statements
-    )
+def _settled(step: Step) -> Settled:
+    for statement in step.script.statements:
+        if statements.sets(statement) is not None or statements.touches_session(statement):
+            return Settled.PERHAPS_NOT
+    return Settled.YES
 
 
 def _commit(place: Workplace, claim: Claim) -> None:

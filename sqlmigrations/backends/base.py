@@ -91,6 +91,11 @@ class Connection:
         """``server_version_num`` as the handshake told it."""
         return int(self._raw.info.server_version)
 
+    @property
+    def handshake_pid(self) -> int:
+        """The server process as the handshake told it; another one than ``pg_backend_pid()`` behind a pooler."""
+        return int(self._raw.info.backend_pid)
+
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """See ``Queries``."""
         try:

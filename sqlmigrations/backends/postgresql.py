@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmigrations.backends.base import Connection, Queries
+from sqlmigrations.backends.prepared import Prepared
 from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
 from sqlmigrations.guidance import can_pass, connection_advice
 from sqlmigrations.types import ServerError
@@ -47,12 +48,14 @@ class Session:
     """A connection of ours with what it was told when it began.
 
     Attributes:
+        prepared: Our own statements in it.
         pid: The server process; another one than the handshake's behind a pooler.
         role: What ``SET ROLE`` was in force at the beginning, ``none`` usually.
         deadlock_timeout_ms: The server's setting.
     """
 
     connection: Connection
+    prepared: Prepared
     pid: int
     role: str
     deadlock_timeout_ms: int
@@ -136,9 +139,8 @@ def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
         wanted.pop("transaction_timeout", None)
     pairs = [part for name, value in wanted.items() for part in (name, str(value))]
     sets = "".join("SELECT pg_catalog.set_config(%s, %s, false);" for _ in wanted)
-    recovering, read_only, *facts = connection.query(sets + _WATCH_CLIENT + _FACTS, [*pairs, str(_CHECK_INTERVAL_MS)])[
-        0
-    ]
+    answer = connection.query(sets + _WATCH_CLIENT + _FACTS, [*pairs, str(_CHECK_INTERVAL_MS)])
+    recovering, read_only, pid, *facts = answer[0]
     if recovering:
         raise DatabaseUnavailable(
             "The server is a standby (in recovery); it takes no writes. Nothing was changed.",
@@ -149,4 +151,5 @@ def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
             "The database is read-only (default_transaction_read_only is on). Nothing was changed.",
             remedy="Switch it off for this database or role, or point the alias at the primary.",
         )
-    return Session(connection, *facts)
+    prepared = Prepared(connection, direct=pid == connection.handshake_pid)
+    return Session(connection, prepared, pid, *facts)
