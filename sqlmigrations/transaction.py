@@ -28,6 +28,7 @@ from sqlmigrations.types import Finding, Severity
 # The server's autovacuum gives way after deadlock_timeout: a shorter wait never sees it go.
 _BEYOND_DEADLOCK_TIMEOUT_MS = 1_000
 _TIMEOUTS = ("lock_timeout", "statement_timeout")
+_TRANSACTION_TIMEOUT = "25P04"
 _POLL_S = 0.2
 _RESOLVE_S = 60
 
@@ -211,9 +212,13 @@ def _reporting(place: Workplace, step: Step, statement: Statement | None = None)
 
 def _give_up(place: Workplace, step: Step, statement: Statement | None, failed: StatementFailed) -> NoReturn:
     failure = report(step, statement, failed.server)
-    if failed.server.lost:
+    if failed.server.sqlstate == _TRANSACTION_TIMEOUT:
+        # It ended the connection, but another would meet the same end: the file is not tried again.
+        place.reopen(0)
+    elif failed.server.lost:
         raise ConnectionLost(failure) from None
-    _rollback(place)
+    else:
+        _rollback(place)
     raise failure from None
 
 

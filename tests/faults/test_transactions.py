@@ -299,3 +299,17 @@ def test_f22_a_connection_terminated_between_files_does_not_stop_the_run(site: F
     assert (applied.returncode, applied.stderr) == (0, "")
     assert site.names() == ["001_t", "002_t", "003_t"]
     assert "4 applied, 0 skipped" in applied.stdout
+
+
+@pytest.mark.parametrize("driver", ["psycopg"])  # psycopg2 does not hand on what the server said last
+def test_a_transaction_that_ran_out_of_time_is_not_tried_again(site: FaultySite, driver: str) -> None:
+    site.query(f"ALTER DATABASE {site.database.name} SET transaction_timeout = '400ms'")
+    site.write("001_a.sql", "CREATE TABLE a ();\nSELECT pg_sleep(30);\n")
+
+    failed = site.apply(DRIVER=driver)
+
+    assert failed.returncode == 1, failed
+    assert "PostgreSQL 25P04: terminating connection due to transaction timeout" in failed.stderr
+    assert "ALTER ROLE ... SET transaction_timeout = 0" in failed.stderr
+    assert (site.recorded(), site.has("a")) == ([], False)
+    assert len(site.events("failed")) == 1
