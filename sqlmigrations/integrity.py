@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from itertools import count
 from pathlib import Path
 
-from sqlmigrations.loader import Loaded
+from sqlmigrations.loader import Loaded, shown
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, SqlMigration, State
@@ -50,7 +51,9 @@ def compare(loaded: Loaded, ledger: Sequence[Applied]) -> Comparison:
     entries += [_without_file(row, local) for row in rows.values()]
     rank = {source.label: position for position, source in enumerate(loaded.sources)}
     entries.sort(key=lambda entry: _sort_key(entry, rank))
-    findings = [*_duplicates(twins, ledger, highest), *_between(entries)]
+    free = _free_numbers(twins, highest)
+    folders = {source.label: source.folder for source in loaded.sources}
+    findings = [*_duplicates(twins, ledger, free), *_between(entries, free, folders)]
     return Comparison(tuple(entries), tuple(findings), newest)
 
 
@@ -75,7 +78,18 @@ def _by_number(migrations: Iterable[SqlMigration]) -> dict[tuple[str, int], list
 
 
 def _recorded(group: Sequence[SqlMigration], row: Applied) -> SqlMigration:
-    return next((migration for migration in group if migration.name == row.name), group[0])
+    """The one the row is about: its name says so, or where no file has that name, the content."""
+    named = (migration for migration in group if migration.name == row.name)
+    same = (migration for migration in group if migration.file.checksum == row.checksum)
+    return next(named, None) or next(same, None) or group[0]
+
+
+def _free_numbers(taken: Iterable[tuple[str, int]], applied: Mapping[str, int]) -> dict[str, Iterator[int]]:
+    """The numbers of each label above all of its files and rows: one is proposed to one file only."""
+    highest = dict(applied)
+    for label, version in taken:
+        highest[label] = max(version, highest.get(label, -1))
+    return {label: count(number + 1) for label, number in highest.items()}
 
 
 def _entry(migration: SqlMigration, row: Applied | None, highest: int) -> MigrationStatus:
@@ -94,9 +108,12 @@ def _entry(migration: SqlMigration, row: Applied | None, highest: int) -> Migrat
 
 
 def _changed(migration: SqlMigration, row: Applied) -> State:
-    if migration.name != row.name or row.checksum_algorithm != CHECKSUM_ALGORITHM or not row.sql_checksum:
-        return State.MODIFIED
-    return State.REFORMATTED if sql_checksum(migration.file) == row.sql_checksum else State.MODIFIED
+    return State.REFORMATTED if migration.name == row.name and _same_statements(migration, row) else State.MODIFIED
+
+
+def _same_statements(migration: SqlMigration, row: Applied) -> bool:
+    comparable = row.checksum_algorithm == CHECKSUM_ALGORITHM and row.sql_checksum
+    return bool(comparable) and sql_checksum(migration.file) == row.sql_checksum
 
 
 def _highest_local(loaded: Loaded) -> dict[str, int]:
@@ -118,7 +135,9 @@ def _without_file(row: Applied, local: Mapping[str, int]) -> MigrationStatus:
 
 
 def _duplicates(
-    twins: Mapping[tuple[str, int], Sequence[SqlMigration]], ledger: Sequence[Applied], highest: Mapping[str, int]
+    twins: Mapping[tuple[str, int], Sequence[SqlMigration]],
+    ledger: Sequence[Applied],
+    free: Mapping[str, Iterator[int]],
 ) -> Iterator[Finding]:
     rows = {(row.label, row.key): row for row in ledger}
     for (label, version), group in twins.items():
@@ -126,35 +145,44 @@ def _duplicates(
             continue
         row = rows.get((label, str(version)))
         keep = _recorded(group, row) if row else group[0]
-        free = max(highest.get(label, -1), *(number for other, number in twins if other == label)) + 1
         for other in group:
             if other is not keep:
-                yield _duplicate(other, keep, row, free)
+                yield _duplicate(other, keep, row, next(free[label]))
 
 
 def _duplicate(other: SqlMigration, keep: SqlMigration, row: Applied | None, free: int) -> Finding:
-    digits, _, slug = other.name.partition("_")
-    old = other.file.location
-    new = str(Path(old).with_name(f"{free:0{len(digits)}d}_{slug}.sql"))
-    which = f"{keep.name} is applied, keep it" if row else f"Keep {keep.name}, or the one that came first"
-    remedy = f"{which}; rename the other: mv {shlex.quote(old)} {shlex.quote(new)}"
-    message = f"The number {digits} is taken by {keep.name}.sql as well."
-    return Finding("duplicate-version", Severity.ERROR, message, remedy, other.id, old)
+    applied = row is not None and row.name == keep.name
+    which = f"{keep.name} is applied, keep it" if applied else f"Keep {keep.name}, or the one that came first"
+    remedy = f"{which}; rename the other: {_renumbering(other, free)}"
+    message = f"The number {other.name.partition('_')[0]} is taken by {keep.name}.sql as well."
+    return Finding("duplicate-version", Severity.ERROR, message, remedy, other.id, other.file.location)
 
 
-def _between(entries: Sequence[MigrationStatus]) -> Iterator[Finding]:
+def _renumbering(migration: SqlMigration, number: int) -> str:
+    digits, _, slug = migration.name.partition("_")
+    return _renaming(migration, f"{number:0{len(digits)}d}_{slug}")
+
+
+def _renaming(migration: SqlMigration, name: str) -> str:
+    old = migration.file.location
+    return f"mv {shlex.quote(old)} {shlex.quote(str(Path(old).with_name(f'{name}.sql')))}"
+
+
+def _between(
+    entries: Sequence[MigrationStatus], free: Mapping[str, Iterator[int]], folders: Mapping[str, Path]
+) -> Iterator[Finding]:
     pending = {e.migration.file.checksum: e.migration for e in entries if e.migration and not e.applied}
     for entry in entries:
         row, migration = entry.applied, entry.migration
         if row is None:
             continue
         if entry.state is State.MODIFIED and migration:
-            yield _modified(migration, row) if migration.name == row.name else _renamed(migration, row)
+            yield _modified(migration, row) if migration.name == row.name else _renamed(migration, row, free)
         elif entry.state is State.REFORMATTED and migration:
             message = "Its layout or comments changed since it was applied; the statements are the same."
             yield _about(migration, "reformatted", Severity.NOTE, message)
         elif entry.state is State.MISSING:
-            yield _missing(row, pending.get(row.checksum))
+            yield _missing(row, pending.get(row.checksum), folders[row.label])
         elif entry.state is State.AHEAD:
             message = f"Recorded on {_when(row)}, above the files here: this checkout is older than the database."
             yield Finding("ahead", Severity.NOTE, message, migration=row.id)
@@ -168,30 +196,39 @@ def _modified(migration: SqlMigration, row: Applied) -> Finding:
         f"recorded checksum {row.checksum[:16]}..., file {migration.file.checksum[:16]}..."
     )
     remedy = (
+        "See the change: python manage.py sqlmigrate_status -v 2   "
         f"Restore the file as it was applied (git log -p -- {shlex.quote(migration.file.location)}), and put the "
         f"change into a new one: python manage.py sqlmigrate_new {migration.label} your_change"
     )
     return _about(migration, "modified", Severity.ERROR, message, remedy)
 
 
-def _renamed(migration: SqlMigration, row: Applied) -> Finding:
-    same = "with the same content" if migration.file.checksum == row.checksum else "with other content"
-    old = migration.file.location
-    new = str(Path(old).with_name(f"{row.name}.sql"))
-    message = f"Number {row.key} was applied on {_when(row)} as {row.name}; the file is now {migration.name}, {same}."
-    remedy = f"Give it its name back: mv {shlex.quote(old)} {shlex.quote(new)}"
+def _renamed(migration: SqlMigration, row: Applied, free: Mapping[str, Iterator[int]]) -> Finding:
+    message = f"Number {row.key} was applied on {_when(row)} as {row.name}; "
+    same = migration.file.checksum == row.checksum
+    if same or _same_statements(migration, row):
+        message += f"the file is now {migration.name}, with the same {'content' if same else 'statements'}."
+        remedy = f"Give it its name back: {_renaming(migration, row.name)}"
+    else:
+        message += f"{migration.name} is another file: its content differs, and it has not run."
+        remedy = (
+            f"Bring {row.name}.sql back (it may be on another branch), and give this one the next number: "
+            f"{_renumbering(migration, next(free[migration.label]))}"
+        )
     return _about(migration, "renamed", Severity.ERROR, message, remedy)
 
 
-def _missing(row: Applied, twin: SqlMigration | None) -> Finding:
+def _missing(row: Applied, twin: SqlMigration | None, folder: Path) -> Finding:
     message = f"Applied on {_when(row)}, but {row.name}.sql is gone."
     if twin:
-        old = twin.file.location
-        new = str(Path(old).with_name(f"{row.name}.sql"))
         message += f" {twin.name}.sql has the same content: it was renumbered."
-        remedy = f"Give it its number back: mv {shlex.quote(old)} {shlex.quote(new)}"
+        remedy = f"Give it its number back: {_renaming(twin, row.name)}"
     else:
-        remedy = f"Restore it from version control: git log --diff-filter=D --name-only -- '*{row.name}.sql'"
+        file = shlex.quote(shown(folder / f"{row.name}.sql"))
+        remedy = (
+            f"Restore it: git checkout HEAD -- {file}   or, when its deletion is committed: "
+            f'git checkout "$(git rev-list -n 1 HEAD -- {file})^" -- {file}   (It may also be on another branch.)'
+        )
     return Finding("missing", Severity.ERROR, message, remedy, row.id)
 
 

@@ -49,8 +49,9 @@ def test_another_token_is_modified() -> None:
         "modified",
         Severity.ERROR,
         f"Changed since it was applied on {WHEN}: recorded checksum {old}..., file {new}...",
-        "Restore the file as it was applied (git log -p -- migrations_sql/001_a.sql), and put the change into a new "
-        "one: python manage.py sqlmigrate_new shop your_change",
+        "See the change: python manage.py sqlmigrate_status -v 2   Restore the file as it was applied (git log -p -- "
+        "migrations_sql/001_a.sql), and put the change into a new one: python manage.py sqlmigrate_new shop "
+        "your_change",
         "shop.001_a",
         "migrations_sql/001_a.sql",
     )
@@ -96,7 +97,9 @@ def test_a_file_gone_from_between_is_missing() -> None:
         "missing",
         Severity.ERROR,
         f"Applied on {WHEN}, but 002_b.sql is gone.",
-        "Restore it from version control: git log --diff-filter=D --name-only -- '*002_b.sql'",
+        "Restore it: git checkout HEAD -- migrations_sql/002_b.sql   or, when its deletion is committed: "
+        'git checkout "$(git rev-list -n 1 HEAD -- migrations_sql/002_b.sql)^" -- migrations_sql/002_b.sql   '
+        "(It may also be on another branch.)",
         "shop.002_b",
     )
     assert found.entries[1].rollback_ready
@@ -145,19 +148,47 @@ def test_a_row_that_is_not_finished_is_partial(state: str, files: list[object]) 
     )
 
 
-@pytest.mark.parametrize(("text", "words"), [("SELECT 1;\n", "the same"), ("SELECT 9;\n", "other")])
-def test_another_name_under_the_same_number_is_a_renaming(text: str, words: str) -> None:
+@pytest.mark.parametrize(("text", "words"), [("SELECT 1;\n", "content"), ("-- why\nselect 1;\n", "statements")])
+def test_the_same_under_another_name_is_to_get_its_name_back(text: str, words: str) -> None:
     found = compare(loaded(migration("shop.001_z", text)), [row(FIRST)])
 
     assert states(found) == {"shop.001_z": "modified"}
     assert only(found) == Finding(
         "renamed",
         Severity.ERROR,
-        f"Number 1 was applied on {WHEN} as 001_a; the file is now 001_z, with {words} content.",
+        f"Number 1 was applied on {WHEN} as 001_a; the file is now 001_z, with the same {words}.",
         "Give it its name back: mv migrations_sql/001_z.sql migrations_sql/001_a.sql",
         "shop.001_z",
         "migrations_sql/001_z.sql",
     )
+
+
+def test_another_file_under_the_same_number_is_to_take_a_free_one() -> None:
+    mine = migration("shop.001_mine", "SELECT 9;\n")
+
+    found = compare(loaded(mine, SECOND), [row(FIRST), row(SECOND)])
+
+    assert states(found) == {"shop.001_mine": "modified", "shop.002_b": "applied"}
+    assert only(found) == Finding(
+        "renamed",
+        Severity.ERROR,
+        f"Number 1 was applied on {WHEN} as 001_a; 001_mine is another file: its content differs, and it has not run.",
+        "Bring 001_a.sql back (it may be on another branch), and give this one the next number: "
+        "mv migrations_sql/001_mine.sql migrations_sql/003_mine.sql",
+        "shop.001_mine",
+        "migrations_sql/001_mine.sql",
+    )
+
+
+def test_no_number_is_proposed_to_two_files() -> None:
+    mine = [migration(f"shop.00{number}_mine", f"SELECT {number + 10};\n") for number in (1, 2)]
+
+    found = compare(loaded(*mine), [row(FIRST), row(SECOND)])
+
+    assert [finding.remedy.partition(": ")[2] for finding in found.findings] == [
+        "mv migrations_sql/001_mine.sql migrations_sql/003_mine.sql",
+        "mv migrations_sql/002_mine.sql migrations_sql/004_mine.sql",
+    ]
 
 
 def test_of_two_files_with_one_number_the_applied_one_is_kept() -> None:
@@ -190,6 +221,16 @@ def test_when_neither_twin_has_the_recorded_name_one_of_them_is_the_renamed_one(
     found = compare(loaded(migration("shop.001_y"), migration("shop.001_z")), [row(FIRST)])
 
     assert [finding.rule for finding in found.findings] == ["duplicate-version", "renamed"]
+    assert found.findings[0].remedy.startswith("Keep 001_y, or the one that came first; ")
+
+
+def test_of_two_twins_without_the_recorded_name_the_one_with_its_content_is_the_renamed_one() -> None:
+    found = compare(loaded(migration("shop.001_y", "SELECT 9;\n"), migration("shop.001_z")), [row(FIRST)])
+
+    assert [(finding.rule, finding.migration) for finding in found.findings] == [
+        ("duplicate-version", "shop.001_y"),
+        ("renamed", "shop.001_z"),
+    ]
 
 
 def test_entries_come_by_source_and_number_with_unknown_labels_last() -> None:

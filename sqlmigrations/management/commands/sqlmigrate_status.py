@@ -89,7 +89,9 @@ def _details(entry: MigrationStatus) -> Iterator[str]:
     file = entry.migration and entry.migration.file
     if file and file.raw_checksum != file.checksum:
         yield f"(on disk with CRLF line ends or a byte order mark: sha256sum says {file.raw_checksum[:16]}...)"
-    if entry.state in (State.MODIFIED, State.REFORMATTED):
+    same = file and entry.applied and file.checksum == entry.applied.checksum
+    # A file that only has another name has no difference to show.
+    if entry.state in (State.MODIFIED, State.REFORMATTED) and not same:
         yield from _diff(entry)
 
 
