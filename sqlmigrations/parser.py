@@ -135,16 +135,34 @@ def _not_transactional(migration: SqlMigration, inner: tuple[Statement, ...]) ->
     place = next(iter(refusing or inner), None)
     what = _spoken(refusing[0]) if refusing else "transaction: off"
     message = f"{what} runs outside a transaction, which this version does not support."
-    if refusing and any(not statements.refuses_transaction(s) and not statements.is_neutral(s) for s in inner):
+    mixed = any(not statements.refuses_transaction(s) and not statements.is_neutral(s) for s in inner)
+    if refusing and mixed:
         message = f"{what} cannot run in a transaction, and the file mixes it with statements that can."
-    name, number = migration.file.location, migration.name.partition("_")[0]
-    remedy = (
-        "Keep such statements in a file of their own, run it by hand "
-        f"(python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {shlex.quote(name)}), then record it: "
-        f"python manage.py sqlmigrate_apply --fake {migration.label} {number}"
-    )
+    is_index = bool(refusing) and all(_spoken(s).startswith("CREATE INDEX") for s in refusing)
+    remedy = _built_by_hand(migration, mixed) if is_index else _recorded_by_hand(migration)
     line, column = (place.line, place.column) if place else (1, 1)
     return _danger(migration, "non-transactional", message, remedy, line, column)
+
+
+def _built_by_hand(migration: SqlMigration, mixed: bool) -> str:
+    return (
+        f"Run it by hand ({'python manage.py dbshell' if mixed else _in_psql(migration)}), then write CREATE INDEX IF "
+        "NOT EXISTS in the file, without CONCURRENTLY and with  -- allow: create-index built by hand  at its top, and "
+        "apply it: it finds the index in place, and empty databases (tests, CI) get it too. Recorded with --fake as "
+        "it is, it would stop every run on an empty database."
+    )
+
+
+def _recorded_by_hand(migration: SqlMigration) -> str:
+    return (
+        "Keep such statements in a file of their own, and on every database, empty ones (tests, CI) too, run it by "
+        f"hand ({_in_psql(migration)}), then record it: "
+        f"python manage.py sqlmigrate_apply --fake {migration.label} {migration.name.partition('_')[0]}"
+    )
+
+
+def _in_psql(migration: SqlMigration) -> str:
+    return f"python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {shlex.quote(migration.file.location)}"
 
 
 def _spoken(statement: Statement) -> str:

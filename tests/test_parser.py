@@ -78,12 +78,29 @@ def test_a_statement_that_refuses_a_transaction_gives_the_mode_and_is_not_suppor
 
     assert found.mode is Mode.STATEMENTS
     remedy = (
-        "Keep such statements in a file of their own, run it by hand "
-        f"(python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {PLACE}), then record it: "
-        "python manage.py sqlmigrate_apply --fake shop 004"
+        f"Run it by hand (python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {PLACE}), then write CREATE INDEX IF NOT "
+        "EXISTS in the file, without CONCURRENTLY and with  -- allow: create-index built by hand  at its top, and "
+        "apply it: it finds the index in place, and empty databases (tests, CI) get it too. Recorded with --fake as "
+        "it is, it would stop every run on an empty database."
     )
     message = "CREATE INDEX CONCURRENTLY runs outside a transaction, which this version does not support."
     assert found.dangers == (danger("non-transactional", message, remedy, 2),)
+
+
+def test_what_is_no_index_is_run_by_hand_and_recorded_everywhere() -> None:
+    (found,) = script("REINDEX INDEX CONCURRENTLY i;").dangers
+
+    assert found.remedy == (
+        "Keep such statements in a file of their own, and on every database, empty ones (tests, CI) too, run it by "
+        f"hand (python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {PLACE}), then record it: "
+        "python manage.py sqlmigrate_apply --fake shop 004"
+    )
+
+
+def test_an_index_among_other_statements_is_not_run_with_the_whole_file() -> None:
+    (found,) = script("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);").dangers
+
+    assert found.remedy.startswith("Run it by hand (python manage.py dbshell), then write CREATE INDEX IF NOT EXISTS")
 
 
 def test_a_mixture_of_both_kinds_is_told_as_one() -> None:

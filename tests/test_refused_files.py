@@ -42,8 +42,27 @@ def test_a_kind_of_file_that_is_not_built_is_refused(
     assert [row["name"] for row in invoices.ledger()] == ["000_migration_tracking", "001_invoices"]
 
 
-def test_the_way_out_named_for_a_file_outside_transactions_works(invoices: Site) -> None:
+def test_the_way_out_named_for_an_index_works_here_and_on_an_empty_database(invoices: Site) -> None:
     path = invoices.write("002_index.sql", CONCURRENTLY)
+    refused = invoices.run("sqlmigrate_apply")
+    invoices.database.psql(path)
+
+    assert "then write CREATE INDEX IF NOT EXISTS in the file" in refused.stderr
+    plain = CONCURRENTLY.replace("CONCURRENTLY", "IF NOT EXISTS")
+    invoices.write("002_index.sql", f"-- allow: create-index built by hand\n{plain}")
+    here = invoices.run("sqlmigrate_apply", "-v", "2")
+    invoices.query("DROP TABLE invoices, schema_migrations, schema_migration_events, schema_migration_texts CASCADE")
+    empty = invoices.run("sqlmigrate_apply")
+
+    assert (here.returncode, here.stderr) == (0, "")
+    assert "already exists, skipping" in here.stdout
+    assert "warning" not in here.stdout + empty.stdout
+    assert (empty.returncode, empty.stderr) == (0, "")
+    assert invoices.query("SELECT to_regclass('invoices_number_idx') IS NOT NULL") == [(True,)]
+
+
+def test_the_way_out_named_for_another_statement_outside_transactions_works(invoices: Site) -> None:
+    path = invoices.write("002_vacuum.sql", "VACUUM invoices;\n")
     refused = invoices.run("sqlmigrate_apply")
     invoices.database.psql(path)
 
@@ -53,4 +72,4 @@ def test_the_way_out_named_for_a_file_outside_transactions_works(invoices: Site)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert invoices.run("sqlmigrate_apply").stdout == "All migrations are already applied!\n"
     row = invoices.ledger()[-1]
-    assert (row["name"], row["mode"], row["execution_ms"]) == ("002_index", "statements", None)
+    assert (row["name"], row["mode"], row["execution_ms"]) == ("002_vacuum", "statements", None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import Constraint, new_column
-from sqlmigrations.lint.reading import Reader, find, has, phrase, plain_name
+from sqlmigrations.lint.reading import Name, Reader, find, has, phrase, plain_name
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
 from sqlmigrations.types import Severity
@@ -35,11 +36,33 @@ def create_index(scene: Scene) -> Iterator[Sighting]:
     if table is None or scene.is_new(table):
         return
     create = "CREATE UNIQUE INDEX" if unique else "CREATE INDEX"
-    definition = phrase(tokens[after_index:])
+    definition = _definition(tokens, after_index, table)
+    kept = f"{create} IF NOT EXISTS {definition.partition(' ')[0]} ..."
     yield Sighting(
         scene.statement.start,
         f"{create} on {table} reads the whole table, and nobody can write to it until COMMIT.",
-        f"In a file of its own: {create} CONCURRENTLY {definition}",
+        f"{_by_hand(create, definition, kept)}; it finds the index in place, and empty databases get it too.",
+    )
+
+
+def _definition(tokens: Sequence[Token], at: int, table: Name) -> str:
+    """What follows CREATE INDEX, without IF NOT EXISTS and with a name."""
+    reader = Reader(tokens, at)
+    reader.take("if", "not", "exists")
+    definition = phrase(tokens[reader.at :])
+    if not reader.sees("on"):
+        return definition
+    opening = next((i for i in range(reader.at, len(tokens)) if tokens[i].text == "("), len(tokens))
+    columns = [str(column) for column in Reader(tokens, opening + 1).names()]
+    return f"{plain_name(table.name, *columns, 'idx')} {definition}"
+
+
+def _by_hand(create: str, definition: str, kept: str) -> str:
+    """A file cannot build an index concurrently in this version; what is kept in it finds the index in place."""
+    return (
+        "By hand first (python manage.py dbshell), as this version does not run it: "
+        f"{create} CONCURRENTLY {definition}; then in the file, with  -- allow: create-index built by hand  at its "
+        f"top: {kept}"
     )
 
 
@@ -59,7 +82,7 @@ def add_unique(scene: Scene) -> Iterator[Sighting]:
             yield Sighting(
                 action.start,
                 _index_danger("UNIQUE", str(column.table)),
-                f"Add {column.name} without UNIQUE, then {recipe}",
+                f"Add {column.name} without UNIQUE in an earlier file. {recipe}",
             )
     for constraint in scene.constraints("unique"):
         yield from _index_sighting(constraint, "UNIQUE")
@@ -87,7 +110,7 @@ def _index_sighting(constraint: Constraint, words: str) -> Iterator[Sighting]:
         return
     table = str(constraint.table)
     recipe = _index_recipe([str(column) for column in columns], table, words, constraint.name, nulls)
-    yield Sighting(constraint.start, _index_danger(words, table), recipe[0].upper() + recipe[1:])
+    yield Sighting(constraint.start, _index_danger(words, table), recipe)
 
 
 def _index_danger(words: str, table: str) -> str:
@@ -96,8 +119,6 @@ def _index_danger(words: str, table: str) -> str:
 
 def _index_recipe(columns: list[str], table: str, words: str, name: str = "", nulls: str = "") -> str:
     name = name or plain_name(table.rpartition(".")[2], *columns, "key")
-    listed = ", ".join(columns)
-    return (
-        f"in a file of its own: CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({listed}){nulls}; in "
-        f"the next file: ALTER TABLE {table} ADD CONSTRAINT {name} {words} USING INDEX {name}"
-    )
+    create, definition = "CREATE UNIQUE INDEX", f"{name} ON {table} ({', '.join(columns)}){nulls}"
+    use = f"ALTER TABLE {table} ADD CONSTRAINT {name} {words} USING INDEX {name}"
+    return _by_hand(create, definition, f"{create} IF NOT EXISTS {definition}; {use}")
