@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,25 @@ from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, Sq
 
 # Beyond it tokens are not compared: any difference of such a file counts as a modification.
 SQL_CHECKSUM_LIMIT = 1_000_000
+
+_FURTHER_UP = "It may begin further up: a quote that was not closed on an earlier line ends at the next one."
+_CLOSINGS = (
+    ("quoted string", f"Close it; a quote inside a literal is written twice: 'it''s'. {_FURTHER_UP}"),
+    ("quoted identifier", f'Close it with ". {_FURTHER_UP}'),
+    ("comment may follow", "Move what follows below the data."),
+    ("comment", "Write */ at its end; comments nest."),
+    ("without its data", r"Write a semicolon and the rows below it, and \. on a line of its own after them."),
+    ("", r"Write \. on a line of its own after the rows."),
+)
+# What to write in place of a command of psql; of the others, to write out what it stands for.
+_INSTEAD = (
+    (r"\\copy", r"Write COPY ... FROM stdin; with the rows below it and \. on a line of its own."),
+    (
+        r"\\c(onnect)?",
+        "Remove the line: a file runs on one database, that of the alias. To say which: -- database: ALIAS",
+    ),
+    (r"\\(d\S*|l\+?|q?echo|warn|timing|pset|x|a|t|q|prompt|conninfo|errverbose|encoding)", "Remove the line."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +63,7 @@ def parse(migration: SqlMigration) -> Script:
     except ScanError as error:
         found = Split((), ())
         message = f"{error.message[:1].upper()}{error.message[1:]}."
-        remedy = "Close it; a quote inside a literal is written twice: 'it''s'."
-        danger = _danger(migration, "unterminated", message, remedy, error.line, error.column)
+        danger = _danger(migration, "unterminated", message, _closing(error), error.line, error.column)
         dangers = [danger]
     else:
         dangers = [_meta_command(migration, text, line, column) for text, line, column in _meta(found)]
@@ -97,6 +116,13 @@ def _effective(settled: Directives) -> Iterator[str]:
     yield f"lock-timeout={settled.lock_timeout_ms}"
     yield f"statement-timeout={settled.statement_timeout_ms}"
     yield f"database={settled.database}"
+
+
+def _closing(error: ScanError) -> str:
+    """What to write where something is open, by what the scanner says of it."""
+    if "dollar-quoted" in error.message:
+        return f"Write {error.message.rpartition(' ')[2]} at its end."
+    return next(text for words, text in _CLOSINGS if words in error.message)
 
 
 def _header(text: str, found: Split) -> str:
@@ -174,7 +200,10 @@ def _spoken(statement: Statement) -> str:
 def _meta_command(migration: SqlMigration, text: str, line: int, column: int) -> Finding:
     command = text.split()[0]
     message = f"{command} is a psql command; PostgreSQL itself does not know it."
-    remedy = f"Write out in SQL what {command} stands for: no file is included, no variable is filled in."
+    remedy = next(
+        (text for pattern, text in _INSTEAD if re.fullmatch(pattern, command)),
+        f"Write out in SQL what {command} stands for: no file is included, no variable is filled in.",
+    )
     return _danger(migration, "psql-command", message, remedy, line, column)
 
 

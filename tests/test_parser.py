@@ -128,19 +128,55 @@ def test_the_directive_decides_over_the_contents() -> None:
     assert script("-- transaction: on\nVACUUM t;").mode is Mode.TRANSACTION
 
 
-@pytest.mark.parametrize("command", [r"\i other.sql", r"\set x 1", r"\copy t from 'x'", r"\echo hello"])
-def test_a_psql_command_is_refused(command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [
+        (r"\i other.sql", r"Write out in SQL what \i stands for: no file is included, no variable is filled in."),
+        (r"\set x 1", r"Write out in SQL what \set stands for: no file is included, no variable is filled in."),
+        (r"\copy t from 'x'", r"Write COPY ... FROM stdin; with the rows below it and \. on a line of its own."),
+        (
+            r"\c shop",
+            "Remove the line: a file runs on one database, that of the alias. To say which: -- database: ALIAS",
+        ),
+        (r"\echo hello", "Remove the line."),
+        (r"\d t", "Remove the line."),
+        (r"\dt+", "Remove the line."),
+        (r"\timing", "Remove the line."),
+        (r"\pset null x", "Remove the line."),
+        (r"\x", "Remove the line."),
+    ],
+)
+def test_a_psql_command_is_refused_with_what_takes_its_place(command: str, remedy: str) -> None:
     word = command.split()[0]
 
-    assert script(f"SELECT 1;\n  {command}\n").dangers == (
-        danger(
-            "psql-command",
-            f"{word} is a psql command; PostgreSQL itself does not know it.",
-            f"Write out in SQL what {word} stands for: no file is included, no variable is filled in.",
-            2,
-            3,
+    message = f"{word} is a psql command; PostgreSQL itself does not know it."
+    assert script(f"SELECT 1;\n  {command}\n").dangers == (danger("psql-command", message, remedy, 2, 3),)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (
+            "SELECT 'abc;",
+            "Close it; a quote inside a literal is written twice: 'it''s'. It may begin further up: a quote that was "
+            "not closed on an earlier line ends at the next one.",
         ),
-    )
+        (
+            'SELECT "abc;',
+            'Close it with ". It may begin further up: a quote that was not closed on an earlier line ends at the '
+            "next one.",
+        ),
+        ("DO $do$ BEGIN END", "Write $do$ at its end."),
+        ("SELECT 1; /* open /* */", "Write */ at its end; comments nest."),
+        ("COPY t FROM stdin;\n1\n", r"Write \. on a line of its own after the rows."),
+        ("COPY t FROM stdin", r"Write a semicolon and the rows below it, and \. on a line of its own after them."),
+        ("COPY t FROM stdin; SELECT 1;\n\\.\n", "Move what follows below the data."),
+    ],
+)
+def test_what_nothing_closes_is_told_with_what_closes_it(text: str, remedy: str) -> None:
+    (found,) = script(text).dangers
+
+    assert (found.rule, found.remedy) == ("unterminated", remedy)
 
 
 def test_the_lines_pg_dump_writes_around_its_output_are_passed_over() -> None:
