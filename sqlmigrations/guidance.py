@@ -75,6 +75,12 @@ _CLASSES = MappingProxyType(
     }
 )
 
+# Only the server's word of a row that is being written has a detail: ALTER TABLE's of those that are there has none.
+_NOT_NULL = "23502"
+_NO_VALUE = (
+    "The statement gives no value for the column. Name the column and give it one, or give the column a DEFAULT first."
+)
+
 STATES = tuple(_ADVICE)
 
 # A refused connection carries no SQLSTATE in every driver: the words of libpq and the server decide.
@@ -105,6 +111,8 @@ _HOPELESS = (
 
 def advice(server: ServerError) -> str:
     """What to do about a failed statement, and the command that follows."""
+    if server.sqlstate == _NOT_NULL and server.detail:
+        return f"{_NO_VALUE} Then run  {APPLY}"
     fallback = _CLASSES.get("08" if server.lost else server.sqlstate[:2], "Correct the cause.")
     return f"{_ADVICE.get(server.sqlstate, fallback)} Then run  {APPLY}"
 

@@ -82,3 +82,11 @@ def test_only_what_can_pass_is_waited_for(words: str, expected: bool) -> None:
 
 def test_a_state_that_passes_is_waited_for_whatever_the_words() -> None:
     assert can_pass(ServerError("57P03", "invalid", lost=True))
+
+
+def test_an_empty_value_that_a_statement_writes_is_told_from_one_that_is_there() -> None:
+    written = ServerError("23502", 'null value in column "a"', detail="Failing row contains (1, null).")
+    there = ServerError("23502", 'column "a" of relation "t" contains null values')
+
+    assert advice(written).startswith("The statement gives no value for the column.")
+    assert advice(there).startswith("Existing rows have no value for the column.")
