@@ -94,7 +94,7 @@ def _mentioned(statement: Statement, message: str) -> int:
 
 def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:
     """The line with the one before and after it, and a caret under the column."""
-    lines = mask_lines(text.removesuffix("\n"), secrets)
+    lines = mask_lines(text.removesuffix("\n"), secrets, in_place=True)
     width = len(str(min(line + 1, len(lines))))
     shown = []
     for number in range(max(1, line - 1), min(line + 1, len(lines)) + 1):
@@ -106,7 +106,7 @@ def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:
     return "\n".join(shown)
 
 
-def mask_lines(text: str, secrets: frozenset[str]) -> list[str]:
+def mask_lines(text: str, secrets: frozenset[str], *, in_place: bool = False) -> list[str]:
     """The lines of a text with its secrets masked, a secret of several lines too."""
     every = [part for secret in secrets for part in (secret, *secret.split("\n"))]
-    return [mask(line, every) for line in text.split("\n")]
+    return [mask(line, every, in_place=in_place) for line in text.split("\n")]

@@ -9,10 +9,16 @@ MASK = "********"
 _SHORTEST = 3
 
 
-def mask(text: str, secrets: Collection[str]) -> str:
-    """The text with every secret in it replaced."""
+def mask(text: str, secrets: Collection[str], *, in_place: bool = False) -> str:
+    """The text with every secret in it replaced.
+
+    Args:
+        text: What is to be shown.
+        secrets: What must not be seen in it.
+        in_place: Keep the length, so that a column counted in the text is the same in what is shown.
+    """
     # The longest first: one secret can be a part of another.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST and secret in text:
-            text = text.replace(secret, MASK)
+            text = text.replace(secret, "*" * len(secret) if in_place else MASK)
     return text

@@ -125,7 +125,7 @@ def test_secrets_are_masked_wherever_they_come_back() -> None:
 
     assert found.server == said(MASK)
     assert found.finding.message == f"message: {MASK}"
-    assert found.excerpt == (f"  1 | CREATE ROLE a\n> 2 |   PASSWORD '{MASK}' nonsense;\n    |   ^")
+    assert found.excerpt == ("  1 | CREATE ROLE a\n> 2 |   PASSWORD '******' nonsense;\n    |   ^")
 
 
 @pytest.mark.parametrize(
@@ -170,3 +170,11 @@ def test_advice_names_the_migration_to_record_by_hand() -> None:
     found = failing("CREATE TABLE t ();", 0, ServerError("42P07", 'relation "t" already exists'))
 
     assert "python manage.py sqlmigrate_apply --fake shop 004 " in found.remedy
+
+
+def test_the_caret_stands_right_behind_a_masked_secret() -> None:
+    text = "CREATE ROLE a PASSWORD 'geheim' nonsense;"
+
+    found = failing(text, 0, ServerError("42601", "syntax error", position=33))
+
+    assert found.excerpt == "> 1 | CREATE ROLE a PASSWORD '******' nonsense;\n    |" + " " * 33 + "^"
