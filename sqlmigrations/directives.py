@@ -16,6 +16,9 @@ _LONGEST_MS = 2_147_483_647
 _MODES = {"on": Mode.TRANSACTION, "off": Mode.STATEMENTS}
 # Above it, "transacton" and "depend" are caught while "date" is not taken for "late".
 _NEAR = 0.8
+# What others call it; prose unless a migration's name follows.
+_OTHER_WORDS = frozenset(("dependency", "dependencies", "require", "requires", "required", "needs", "after"))
+_MIGRATION_NAME = re.compile(r"(?:^|[\s,.:])[0-9]+_\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +94,19 @@ def _candidates(header: str) -> Iterator[tuple[int, str, str]]:
 
 def _read_line(reading: _Reading, key: str, value: str, line: int) -> None:
     if key not in _READERS:
-        near = difflib.get_close_matches(key, _READERS, n=1, cutoff=_NEAR)
-        if near:
-            remedy = f"Write -- {near[0]}: {value}   (or reword the comment if it is prose)"
+        if near := _meant(key, value):
+            remedy = f"Write -- {near}: {value}   (or reword the comment if it is prose)"
             raise Refused(f"Unknown directive {key!r}.", remedy, "unknown-directive")
         return
     if not value:
         raise Refused(f"The directive {key!r} has no value.", f"Write {_EXAMPLES[key]}")
     _READERS[key](reading, value, line)
+
+
+def _meant(key: str, value: str) -> str:
+    if key in _OTHER_WORDS and _MIGRATION_NAME.search(value):
+        return "depends"
+    return next(iter(difflib.get_close_matches(key, _READERS, n=1, cutoff=_NEAR)), "")
 
 
 def _once(key: str, convert: Callable[[str], object]) -> Callable[[_Reading, str, int], None]:

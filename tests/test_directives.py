@@ -61,7 +61,11 @@ def test_no_directive_is_read_inside_a_block_comment() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["-- Note: late: why", "-- date: 2026-01-01", "-- see https://x", "-- a late: b", "--"]
+    "line",
+    [
+        *("-- Note: late: why", "-- date: 2026-01-01", "-- see https://x", "-- a late: b", "--"),
+        *("-- requires: PostgreSQL 14", "-- dependencies: none", "-- after: 2026-01-01"),
+    ],
 )
 def test_prose_is_prose(line: str) -> None:
     assert read(line) == (Directives(), [])
@@ -69,7 +73,17 @@ def test_prose_is_prose(line: str) -> None:
 
 @pytest.mark.parametrize(
     ("line", "near"),
-    [("-- transacton: off", "transaction"), ("-- depend: 001_x", "depends"), ("-- lock_timeout: 3s", "lock-timeout")],
+    [
+        ("-- transacton: off", "transaction"),
+        ("-- depend: 001_x", "depends"),
+        ("-- depends-on: 001_x", "depends"),
+        ("-- depends_on: 001_x", "depends"),
+        ("-- dependency: 001_x", "depends"),
+        ("-- dependencies: shop.001_x, 002_y", "depends"),
+        ("-- requires: 001_x", "depends"),
+        ("-- lock_timeout: 3s", "lock-timeout"),
+        ("-- statement_timeout: 3s", "statement-timeout"),
+    ],
 )
 def test_a_near_miss_is_an_error(line: str, near: str) -> None:
     key, _, value = line.removeprefix("-- ").partition(": ")
