@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlmigrations import graph
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script
+from sqlmigrations.types import TRACKING_LABEL
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How far to go: a whole label, or up to and including one of its numbers. Empty means everything."""
+    """How far to go: a whole label, or up to and including one of its numbers. Empty means everything.
+
+    ``label.NNN_slug``, as migrations are called in every output, may stand for the two.
+    """
 
     label: str = ""
     version: str = ""
+
+    def __post_init__(self) -> None:
+        label, version = self.label, self.version.removesuffix(".sql")
+        if not version:
+            # No label has a dot in it.
+            label, _, version = label.removesuffix(".sql").partition(".")
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "version", version.removeprefix(f"{label}."))
 
 
 EVERYTHING = Target()
@@ -34,8 +47,7 @@ def choose(
         return list(ordered)
     labels = [source.label for source in loaded.sources]
     if target.label not in labels:
-        message = f"There is no source with the label {target.label!r}."
-        raise ConfigurationError(message, remedy=f"The labels are: {', '.join(labels)}.")
+        raise unknown_label(target.label, labels)
     limit = _limit(target, loaded)
     wanted = [
         script.migration.id
@@ -44,6 +56,16 @@ def choose(
     ]
     kept = graph.ancestors(wanted, edges)
     return [script for script in ordered if script.migration.id in kept]
+
+
+def unknown_label(label: str, labels: Iterable[str]) -> ConfigurationError:
+    """The error for a label without a source, with the labels there are; the tool's own is none to choose."""
+    own = [known for known in labels if known != TRACKING_LABEL]
+    near = difflib.get_close_matches(label, own, n=1)
+    remedy = f"Did you mean {near[0]}? " if near else ""
+    remedy += f"The labels are: {', '.join(own)}. " if own else "There are none yet. "
+    remedy += "An app gets one by a folder migrations_sql, a site by SQLMIGRATIONS['DIRS']."
+    return ConfigurationError(f"There is no source with the label {label!r}.", remedy=remedy)
 
 
 def _limit(target: Target, loaded: Loaded) -> int | None:

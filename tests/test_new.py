@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
+import sqlmigrations
 from tests.inprocess import LocalSite
 
 UP = """\
 -- Invoice search.
-{depends}--
+{directives}--
 -- The file runs in one transaction: no BEGIN or COMMIT in it. Other lines that may stand here:
 --   "lock-timeout" (such as 3s), "statement-timeout" (such as 15min), "allow" (a rule and why it is fine here).
 
@@ -26,7 +29,7 @@ def test_the_first_one_of_a_folder(local_site: LocalSite) -> None:
         "Next: write your SQL into it, then look at  python manage.py sqlmigrate_apply --plan\n"
     )
     assert os.listdir(local_site.migrations) == ["001_invoice_search.sql"]
-    assert (local_site.migrations / "001_invoice_search.sql").read_text() == UP.format(depends="")
+    assert (local_site.migrations / "001_invoice_search.sql").read_text() == UP.format(directives="")
 
 
 def test_the_next_one_takes_the_next_number_and_depends_on_the_last(local_site: LocalSite) -> None:
@@ -36,7 +39,7 @@ def test_the_next_one_takes_the_next_number_and_depends_on_the_last(local_site: 
     local_site.run("sqlmigrate_new", "project", "Invoice search!", "--down", check=True)
 
     written = local_site.migrations / "0042_invoice_search.sql"
-    assert written.read_text() == UP.format(depends="-- depends: 0041_y\n")
+    assert written.read_text() == UP.format(directives="-- depends: 0041_y\n")
     down = local_site.migrations / "0042_invoice_search.down.sql"
     assert down.read_text() == "-- Undoes 0042_invoice_search.sql.\n\n"
 
@@ -61,13 +64,61 @@ def test_the_paths_in_json(local_site: LocalSite) -> None:
 
 
 def test_a_label_that_does_not_exist_is_refused_with_those_that_do(local_site: LocalSite) -> None:
-    ended = local_site.run("sqlmigrate_new", "shop", "x")
+    ended = local_site.run("sqlmigrate_new", "projct", "x")
 
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "There is no source with the label 'shop'.\n\n"
-        "  Next: The labels are: sqlmigrations, project. An app gets one by a folder migrations_sql.\n"
+        "There is no source with the label 'projct'.\n\n"
+        "  Next: Did you mean project? The labels are: project. "
+        "An app gets one by a folder migrations_sql, a site by SQLMIGRATIONS['DIRS'].\n"
     )
+
+
+def test_nothing_is_written_into_the_package_itself(local_site: LocalSite) -> None:
+    folder = Path(sqlmigrations.__file__).parent / "migrations_sql"
+    before = os.listdir(folder)
+
+    ended = local_site.run("sqlmigrate_new", "sqlmigrations", "x")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "sqlmigrations is the label of the files that come with the package; yours would be lost with an update.\n\n"
+        "  Next: Choose one of your own: project.\n"
+    )
+    assert os.listdir(folder) == before
+
+
+def test_another_database_is_named_in_the_file_and_in_what_comes_next(
+    local_site: LocalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.DATABASES, "reporting", settings.DATABASES["default"])
+
+    ended = local_site.run("sqlmigrate_new", "project", "sums", "--database", "reporting", check=True)
+
+    assert ended.stdout == (
+        "Wrote migrations_sql/001_sums.sql\n"
+        "Next: write your SQL into it, then look at  "
+        "python manage.py sqlmigrate_apply --database reporting --plan\n"
+    )
+    written = local_site.migrations / "001_sums.sql"
+    assert written.read_text() == UP.format(directives="-- database: reporting\n").replace("Invoice search", "Sums")
+
+
+def test_a_database_that_does_not_exist_is_refused(local_site: LocalSite) -> None:
+    ended = local_site.run("sqlmigrate_new", "project", "x", "--database", "other")
+
+    assert (ended.returncode, os.listdir(local_site.migrations)) == (2, [])
+    assert ended.stderr == "There is no database 'other'.\n\n  Next: The aliases are: default.\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "slug"),
+    [("004_foo", "foo"), ("004_foo.sql", "foo"), ("2fa_tokens", "2fa_tokens"), ("004", "004"), ("004_", "004")],
+)
+def test_a_number_that_was_typed_is_not_part_of_the_name(local_site: LocalSite, typed: str, slug: str) -> None:
+    local_site.run("sqlmigrate_new", "project", typed, check=True)
+
+    assert os.listdir(local_site.migrations) == [f"001_{slug}.sql"]
 
 
 def test_a_slug_without_a_letter_is_refused(local_site: LocalSite) -> None:

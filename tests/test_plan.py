@@ -48,6 +48,14 @@ def test_a_version_is_a_target_up_to_and_including_it(version: str) -> None:
 
 
 def test_a_version_below_what_is_applied_means_nothing_to_do() -> None:
+@pytest.mark.parametrize(
+    "words", [("shop.002_x",), ("shop.2",), ("shop.002_x.sql",), ("shop", "shop.002_x"), ("shop", "002_x.sql")]
+)
+def test_a_migration_may_be_named_as_outputs_name_it(words: tuple[str, ...]) -> None:
+    assert Target(*words) in (Target("shop", "002_x"), Target("shop", "2"))
+    assert ids(plan(ONE, TWO, THREE, BLOG, target=Target(*words))) == ["shop.001_x", "shop.002_x"]
+
+
     assert ids(plan(ONE, TWO, THREE, applied=(row(ONE), row(TWO)), target=Target("shop", "001"))) == []
 
 
@@ -57,7 +65,8 @@ def test_a_version_below_what_is_applied_means_nothing_to_do() -> None:
         (
             Target("shpo"),
             "There is no source with the label 'shpo'.",
-            "The labels are: shop, blog.",
+            "Did you mean shop? The labels are: shop, blog. "
+            "An app gets one by a folder migrations_sql, a site by SQLMIGRATIONS['DIRS'].",
         ),
         (Target("shop", "004"), "shop has no migration '004'.", "Its newest are: 001_x, 002_x, 003_x."),
         (Target("shop", "nonsense"), "shop has no migration 'nonsense'.", "Its newest are: 001_x, 002_x, 003_x."),

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations import conf
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.loader import load, shown
 from sqlmigrations.management.base import SqlMigrationsCommand
-from sqlmigrations.types import Source, SqlMigration
+from sqlmigrations.target import unknown_label
+from sqlmigrations.types import TRACKING_LABEL, Source, SqlMigration
 
 _UP = """\
 -- {what}
-{depends}--
+{directives}--
 -- The file runs in one transaction: no BEGIN or COMMIT in it. Other lines that may stand here:
 --   "lock-timeout" (such as 3s), "statement-timeout" (such as 15min), "allow" (a rule and why it is fine here).
 
@@ -45,12 +47,14 @@ class Command(SqlMigrationsCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Finds the next number and writes the files."""
         settings = conf.load()
+        database = _other_database(options["database"])
         source = _source(settings, options["label"])
         slug = _slug(options["slug"])
         migrations = [m for m in load([source], settings.ignore).migrations if m.label == source.label]
         name = f"{_next_number(migrations)}_{slug}"
-        depends = f"-- depends: {migrations[-1].name}\n" if migrations else ""
-        texts = {f"{name}.sql": _UP.format(what=slug.replace("_", " ").capitalize() + ".", depends=depends)}
+        directives = f"-- depends: {migrations[-1].name}\n" if migrations else ""
+        directives += f"-- database: {database}\n" if database else ""
+        texts = {f"{name}.sql": _UP.format(what=slug.replace("_", " ").capitalize() + ".", directives=directives)}
         if options["down"]:
             texts[f"{name}.down.sql"] = _DOWN.format(name=name)
         _refuse_taken([source.folder / file for file in texts])
@@ -60,21 +64,33 @@ class Command(SqlMigrationsCommand):
             return
         for path in written:
             self.stdout.write(f"Wrote {path}")
-        self.stdout.write("Next: write your SQL into it, then look at  python manage.py sqlmigrate_apply --plan")
+        look = f"python manage.py sqlmigrate_apply{f' --database {database}' if database else ''} --plan"
+        self.stdout.write(f"Next: write your SQL into it, then look at  {look}")
+
+
+def _other_database(alias: str) -> str:
+    """The alias to be named in the file; none for the default one."""
+    known = conf.databases()
+    if alias not in known:
+        raise ConfigurationError(f"There is no database {alias!r}.", remedy=f"The aliases are: {', '.join(known)}.")
+    return "" if alias == DEFAULT_DB_ALIAS else alias
 
 
 def _source(settings: conf.Settings, label: str) -> Source:
-    every = conf.sources(settings)
-    for source in every:
-        if source.label == label:
-            return source
-    labels = ", ".join(source.label for source in every)
-    remedy = f"The labels are: {labels}. An app gets one by a folder migrations_sql."
-    raise ConfigurationError(f"There is no source with the label {label!r}.", remedy=remedy)
+    sources = {source.label: source for source in conf.sources(settings)}
+    if label == TRACKING_LABEL:
+        own = ", ".join(known for known in sources if known != TRACKING_LABEL) or "none yet"
+        message = f"{label} is the label of the files that come with the package; yours would be lost with an update."
+        raise ConfigurationError(message, remedy=f"Choose one of your own: {own}.")
+    if label not in sources:
+        raise unknown_label(label, sources)
+    return sources[label]
 
 
 def _slug(text: str) -> str:
-    slug = re.sub(r"\W+", "_", text).strip("_").lower()
+    # Who types 004_foo or a whole file name means foo: the number is found here.
+    named = re.sub(r"^[0-9]+_+(?=.*\w)", "", text.removesuffix(".sql"))
+    slug = re.sub(r"\W+", "_", named).strip("_").lower()
     if not slug:
         raise ConfigurationError(f"{text!r} makes no name.", remedy="Write what the migration does: invoice_search")
     return slug
