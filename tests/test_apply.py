@@ -229,7 +229,20 @@ def test_a_database_of_another_kind_is_a_usage_error(shop: LocalSite, monkeypatc
     assert ended.returncode == 2
     assert ended.stderr == (
         "The database 'lite' is SQLite; sqlmigrations runs on PostgreSQL only.\n\n"
-        "  Next: Choose another one with --database.\n"
+        "  Next: Choose another one with --database: default.\n"
+    )
+
+
+def test_a_site_without_postgresql_is_told_the_engine(shop: LocalSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    lite = {**connections.settings["default"], "ENGINE": "django.db.backends.sqlite3"}
+    monkeypatch.setattr(connections, "settings", {"lite": lite})
+
+    ended = shop.run("sqlmigrate_apply", "--database", "lite")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "The database 'lite' is SQLite; sqlmigrations runs on PostgreSQL only.\n\n"
+        "  Next: Set ENGINE of DATABASES['lite'] to django.db.backends.postgresql.\n"
     )
 
 

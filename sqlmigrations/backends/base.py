@@ -173,8 +173,19 @@ def wrapper(alias: str) -> BaseDatabaseWrapper:
         raise ConfigurationError(f"There is no database {alias!r}.", remedy=f"The aliases are: {known}.") from None
     if found.vendor != "postgresql":
         message = f"The database {alias!r} is {found.display_name}; sqlmigrations runs on PostgreSQL only."
-        raise ConfigurationError(message, remedy="Choose another one with --database.")
+        fitting = ", ".join(filter(_is_postgresql, connections))
+        remedy = f"Set ENGINE of DATABASES[{alias!r}] to django.db.backends.postgresql."
+        if fitting:
+            remedy = f"Choose another one with --database: {fitting}."
+        raise ConfigurationError(message, remedy=remedy)
     return found
+
+
+def _is_postgresql(alias: str) -> bool:
+    try:
+        return bool(connections[alias].vendor == "postgresql")
+    except ImproperlyConfigured:
+        return False
 
 
 def _misconfigured(alias: str, error: ImproperlyConfigured) -> ConfigurationError:
