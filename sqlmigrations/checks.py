@@ -24,8 +24,7 @@ IDS = {
     "sqlmigrations.W001": "Migrations are pending.",
     "sqlmigrations.W002": "Files and ledger do not agree: a file was modified, renamed, removed or came late.",
     "sqlmigrations.W003": "The database could not be looked into.",
-    # A warning: without a database nobody knows whether it was run by hand and recorded with --fake.
-    "sqlmigrations.W004": "A migration file holds what sqlmigrate_apply will not run.",
+    "sqlmigrations.W004": "A pending migration holds what sqlmigrate_apply will not run.",
 }
 
 
@@ -45,11 +44,8 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
     settings = conf.load()
     loaded = load(conf.sources(settings), settings.ignore)
     aliases = conf.databases()
-    faults, dangers = zip(*(validate(loaded, Terms(alias, aliases)) for alias in aliases), strict=True)
-    return [
-        *(_message(checks.Error, "sqlmigrations.E002", finding) for finding in _once(faults)),
-        *(_message(checks.Warning, "sqlmigrations.W004", finding) for finding in _once(dangers)),
-    ]
+    faults = _once(validate(loaded, Terms(alias, aliases)) for alias in aliases)
+    return [_message(checks.Error, "sqlmigrations.E002", finding) for finding in faults]
 
 
 def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
@@ -63,7 +59,10 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
 
     option = "" if alias == "default" else f" --database {alias}"
     try:
-        status = Executor(alias).status()
+        executor = Executor(alias)
+        status = executor.status()
+        # Only of what is pending: a file that was run by hand and recorded is in order.
+        dangers = executor.plan().dangers if status.pending else ()
     except SqlMigrationsError as error:
         if conf.problems():
             return []
@@ -78,6 +77,7 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
         hint = f"Apply them: python manage.py sqlmigrate_apply{option}"
         text = f"SQL migrations that are pending: {status.pending}."
         messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W001", obj=alias))
+    messages += [_message(checks.Warning, "sqlmigrations.W004", danger, alias) for danger in dangers]
     return messages
 
 
@@ -89,6 +89,8 @@ def _once(of_each_database: Iterable[tuple[Finding, ...]]) -> dict[Finding, None
     return dict.fromkeys(finding for findings in of_each_database for finding in findings)
 
 
-def _message(kind: Callable[..., checks.CheckMessage], check_id: str, finding: Finding) -> checks.CheckMessage:
+def _message(
+    kind: Callable[..., checks.CheckMessage], check_id: str, finding: Finding, alias: str | None = None
+) -> checks.CheckMessage:
     where = f"{finding.place}: " if finding.place else ""
-    return kind(f"{where}{finding.message}", hint=finding.remedy or None, id=check_id)
+    return kind(f"{where}{finding.message}", hint=finding.remedy or None, id=check_id, obj=alias)

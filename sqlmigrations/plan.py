@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmigrations import graph, lint
-from sqlmigrations.exceptions import (
-    ConfigurationError,
-    IntegrityError,
-    PartialMigration,
-    SqlMigrationsError,
-    UnsafePlan,
-)
+from sqlmigrations.exceptions import IntegrityError, PartialMigration, SqlMigrationsError, UnsafePlan
 from sqlmigrations.integrity import LEDGER_RULES, Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
@@ -106,7 +99,7 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     Raises:
         ConfigurationError: The target or an allowed rule does not exist.
     """
-    _check_rules(terms)
+    lint.check_allowed(terms.allow)
     comparison = compare(loaded, ledger)
     scripts, faults, elsewhere = _pending(comparison, terms)
     final = {script.migration.id for script in scripts if script.directives.irreversible}
@@ -130,17 +123,9 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     )
 
 
-def validate(loaded: Loaded, terms: Terms) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-    """What is wrong with the files in themselves, whatever the ledger says, and what in them would not be run."""
-    plan = build(loaded, (), terms, EVERYTHING)
-    return plan.disagreements, plan.dangers
-
-
-def _check_rules(terms: Terms) -> None:
-    for rule in sorted(terms.allow - lint.RULES.keys()):
-        near = difflib.get_close_matches(rule, lint.RULES, n=1)
-        hint = f"Did you mean {near[0]}?" if near else "The rules are listed in the README."
-        raise ConfigurationError(f"There is no rule {rule!r} to allow.", remedy=hint)
+def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
+    """What is wrong with the files in themselves, whatever the ledger says."""
+    return build(loaded, (), terms, EVERYTHING).disagreements
 
 
 def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[Finding], set[str]]:
@@ -214,10 +199,12 @@ def _dangers(steps: Sequence[Step]) -> list[Finding]:
 
 def _late(steps: Sequence[Step], comparison: Comparison, terms: Terms) -> list[Finding]:
     findings = []
+    # One of two files with a number gets a higher one: that it is late as well would be noise.
+    renumbered = {finding.migration for finding in comparison.findings if finding.rule == "duplicate-version"}
     for step in steps:
         migration = step.migration
         newer = comparison.overtaken_by(migration)
-        if newer is None or terms.allow_late or step.script.directives.late:
+        if newer is None or migration.id in renumbered or terms.allow_late or step.script.directives.late:
             continue
         message = f"Late: {newer.name}, a higher number, is applied already."
         remedy = (
@@ -235,6 +222,8 @@ def _lint(steps: Sequence[Step], terms: Terms) -> tuple[list[Finding], dict[lint
     created = lint.Created()
     for step in steps:
         script = step.script
+        if script.dangers and not script.statements:
+            continue  # It could not be taken apart.
         created |= lint.created(script.statements)
         subject = lint.Subject(
             migration=script.migration.id,

@@ -7,6 +7,7 @@ import re
 import pytest
 from django.db import connections
 
+from sqlmigrations import lint
 from tests.inprocess import LocalSite
 
 
@@ -195,6 +196,38 @@ def test_an_unknown_rule_to_allow_is_a_usage_error(shop: LocalSite) -> None:
     assert ended.stderr == "There is no rule 'drop-tabel' to allow.\n\n  Next: Did you mean drop-table?\n"
 
 
+def test_a_word_like_no_rule_is_answered_with_all_of_them(shop: LocalSite) -> None:
+    ended = shop.run("sqlmigrate_apply", "--allow", "foo")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"There is no rule 'foo' to allow.\n\n  Next: The rules are: {', '.join(sorted(lint.RULES))}.\n"
+    )
+
+
+def test_warnings_and_notes_are_counted_each_under_a_title_of_its_own(shop: LocalSite) -> None:
+    shop.run("sqlmigrate_apply", check=True)
+    shop.write("001_a.sql", "CREATE TABLE a (id int); -- a\n")
+    shop.write("004_d.sql", "-- allow: drop-table there was one\n")
+
+    ended = shop.run("sqlmigrate_apply", "--plan", check=True)
+
+    assert (
+        ended.stdout.partition("1 warning:")[2]
+        == """
+  migrations_sql/004_d.sql  [empty-file]
+    No statement in it; once applied, it can no longer be filled.
+    Safer: Write its SQL first; or, when it is meant to be empty, add the line -- allow: empty-file why
+2 notes:
+  migrations_sql/001_a.sql  [reformatted]
+    Its layout or comments changed since it was applied; the statements are the same.
+  migrations_sql/004_d.sql:1:1  [unused-allow]
+    Nothing in this file needs drop-table to be allowed.
+    Safer: Take the line out.
+"""
+    )
+
+
 def test_a_note_is_titled_as_one(shop: LocalSite) -> None:
     shop.run("sqlmigrate_apply", check=True)
     shop.write("001_a.sql", "CREATE TABLE a (id int); -- a\n")
@@ -204,7 +237,7 @@ def test_a_note_is_titled_as_one(shop: LocalSite) -> None:
     assert (
         ended.stdout
         == """\
-For your information:
+1 note:
   migrations_sql/001_a.sql  [reformatted]
     Its layout or comments changed since it was applied; the statements are the same.
 All migrations are already applied!

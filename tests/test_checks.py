@@ -60,19 +60,23 @@ def test_every_file_that_is_not_in_order_is_an_error_with_what_to_do(local_site:
     ]
 
 
-def test_contents_that_would_not_be_run_are_a_warning_for_they_may_have_been_recorded_by_hand(
+def test_pending_contents_that_would_not_be_run_are_a_warning_of_the_database_until_they_are_recorded(
     local_site: LocalSite,
 ) -> None:
     local_site.write("001_a.sql", FIRST)
+    local_site.run("sqlmigrate_apply", check=True)
     local_site.write("002_b.sql", "CREATE INDEX CONCURRENTLY i ON a (id);\n")
+
+    static = files(local_site)
+    pending, refused = database(local_site)
     local_site.run("sqlmigrate_apply", "--fake", check=True)
 
-    (message,) = files(local_site)
-
-    assert isinstance(message, Warning)
-    assert message.id == "sqlmigrations.W004"
-    assert message.msg.startswith("migrations_sql/002_b.sql:1:1: CREATE INDEX CONCURRENTLY runs outside")
-    assert local_site.run("check", "--tag", TAG).returncode == 0
+    assert static == []
+    assert (pending.id, refused.id, refused.obj) == ("sqlmigrations.W001", "sqlmigrations.W004", "default")
+    assert isinstance(refused, Warning)
+    assert refused.msg.startswith("migrations_sql/002_b.sql:1:1: CREATE INDEX CONCURRENTLY runs outside")
+    assert database(local_site) == []
+    assert local_site.run("check", "--tag", TAG, "--database", "default").stderr == ""
 
 
 def test_settings_that_are_not_in_order_are_an_error_and_the_database_is_left_alone(local_site: LocalSite) -> None:

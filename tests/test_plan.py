@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sqlmigrations import lint
 from sqlmigrations.exceptions import ConfigurationError, IntegrityError, PartialMigration, UnsafePlan
 from sqlmigrations.plan import Plan, Terms, build, validate
 from sqlmigrations.target import Target
@@ -47,7 +48,6 @@ def test_a_version_is_a_target_up_to_and_including_it(version: str) -> None:
     assert ids(plan(ONE, TWO, THREE, BLOG, target=Target("shop", version))) == ["shop.001_x", "shop.002_x"]
 
 
-def test_a_version_below_what_is_applied_means_nothing_to_do() -> None:
 @pytest.mark.parametrize(
     "words", [("shop.002_x",), ("shop.2",), ("shop.002_x.sql",), ("shop", "shop.002_x"), ("shop", "002_x.sql")]
 )
@@ -56,6 +56,7 @@ def test_a_migration_may_be_named_as_outputs_name_it(words: tuple[str, ...]) -> 
     assert ids(plan(ONE, TWO, THREE, BLOG, target=Target(*words))) == ["shop.001_x", "shop.002_x"]
 
 
+def test_a_version_below_what_is_applied_means_nothing_to_do() -> None:
     assert ids(plan(ONE, TWO, THREE, applied=(row(ONE), row(TWO)), target=Target("shop", "001"))) == []
 
 
@@ -264,7 +265,42 @@ def test_a_rule_like_no_other_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         plan(ONE, allow=frozenset({"q"}))
 
-    assert caught.value.remedy == "The rules are listed in the README."
+    assert caught.value.remedy == f"The rules are: {', '.join(sorted(lint.RULES))}."
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [("non-transactional", "Follow what the error says."), ("late", "Run once with --allow-late.")],
+)
+def test_an_error_that_is_no_rule_of_the_lint_cannot_be_allowed(word: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        plan(ONE, allow=frozenset({word}))
+
+    assert caught.value.message == f"{word!r} is an error, which cannot be allowed."
+    assert caught.value.remedy == remedy
+
+
+def test_a_file_without_a_statement_is_warned_of_until_it_is_applied() -> None:
+    skeleton = migration("shop.002_x", "-- What it does\n")
+
+    assert rules(plan(ONE, skeleton).warnings) == ["empty-file"]
+    assert rules(plan(ONE, skeleton, applied=(row(ONE), row(skeleton))).warnings) == []
+    assert plan(migration("shop.001_x", "-- allow: empty-file a mark\n")).warnings == ()
+
+
+@pytest.mark.parametrize("text", ["SELECT 'open", "\\i other.sql\n"])
+def test_a_file_that_cannot_be_taken_apart_is_not_called_empty(text: str) -> None:
+    found = plan(migration("shop.001_x", text))
+
+    assert (len(found.dangers), found.warnings) == (1, ())
+
+
+def test_a_second_file_under_a_number_is_not_late_as_well() -> None:
+    twin = migration("shop.001_y", "SELECT 1;")
+
+    found = plan(ONE, TWO, twin, applied=(row(ONE), row(TWO)))
+
+    assert rules(found.disagreements) == ["duplicate-version"]
 
 
 def test_secrets_of_a_file_and_of_what_undoes_it_are_known() -> None:
@@ -286,6 +322,5 @@ def test_validation_needs_no_ledger() -> None:
     ending = migration("shop.002_x", "SELECT 1;\nCOMMIT;")
     terms = Terms("default", ("default",))
 
-    assert [rules(part) for part in validate(loaded(bad, TWO), terms)] == [["unknown-directive"], []]
-    assert [rules(part) for part in validate(loaded(ONE, ending), terms)] == [[], ["transaction-control"]]
-    assert validate(loaded(ONE, TWO), terms) == ((), ())
+    assert rules(validate(loaded(bad, TWO), terms)) == ["unknown-directive"]
+    assert validate(loaded(ONE, ending), terms) == ()

@@ -16,7 +16,7 @@ from sqlmigrations.lint.creations import created, unguarded
 from sqlmigrations.lint.inspection import inspect
 from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.lint.reading import Name
-from sqlmigrations.lint.rulebook import RULES, Rule
+from sqlmigrations.lint.rulebook import FIRM, RULES, Rule, check_allowed
 from sqlmigrations.lint.scene import Subject
 from sqlmigrations.lint.secrets import secrets
 
@@ -25,6 +25,7 @@ FAMILIES = (destruction, indexing, constraining, rewriting, renaming, shape, ses
 
 __all__ = [
     "FAMILIES",
+    "FIRM",
     "RULES",
     "Created",
     "Creation",
@@ -32,6 +33,7 @@ __all__ = [
     "Name",
     "Rule",
     "Subject",
+    "check_allowed",
     "created",
     "inspect",
     "secrets",

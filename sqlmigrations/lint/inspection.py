@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +9,18 @@ from functools import cache
 
 from sqlmigrations.lint.creations import created
 from sqlmigrations.lint.objects import Created
-from sqlmigrations.lint.rulebook import CHECKS, RULES, UNKNOWN_RULE, UNUSED_ALLOW, Check, Rule, Sighting
+from sqlmigrations.lint.rulebook import (
+    CHECKS,
+    EMPTY_FILE,
+    FIRM,
+    RULES,
+    UNKNOWN_RULE,
+    UNUSED_ALLOW,
+    Check,
+    Rule,
+    Sighting,
+    nearest,
+)
 from sqlmigrations.lint.scene import Scene, Subject
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Allowance, Finding, Severity
@@ -33,6 +43,8 @@ def inspect(subject: Subject, known: Created) -> list[Finding]:
 
 
 def _findings(subject: Subject, known: Created) -> Iterator[Finding]:
+    if not subject.statements:
+        yield _empty(subject)
     wanted = _Wanted.of(subject)
     for statement in subject.statements:
         scene = None
@@ -40,6 +52,12 @@ def _findings(subject: Subject, known: Created) -> Iterator[Finding]:
             scene = scene or Scene(statement, subject, known)
             for sighting in check.look(scene):
                 yield _finding(subject, check.rule, statement, sighting)
+
+
+def _empty(subject: Subject) -> Finding:
+    message = "No statement in it; once applied, it can no longer be filled."
+    remedy = "Write its SQL first; or, when it is meant to be empty, add the line -- allow: empty-file why"
+    return Finding(EMPTY_FILE.id, EMPTY_FILE.severity, message, remedy, subject.migration, subject.location)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +121,9 @@ def _allowances(subject: Subject, found: list[Finding]) -> Iterator[Finding]:
     for allowance in subject.allow:
         if allowance.line < 1:
             continue
-        if allowance.rule not in RULES:
+        if allowance.rule in FIRM:
+            yield _about(subject, allowance, UNUSED_ALLOW, *_firm(allowance))
+        elif allowance.rule not in RULES:
             yield _about(subject, allowance, UNKNOWN_RULE, *_unknown(allowance))
         elif allowance.rule not in used and not _is_needed_later(subject, allowance):
             yield _about(subject, allowance, UNUSED_ALLOW, *_unused(allowance, found))
@@ -116,9 +136,15 @@ def _is_needed_later(subject: Subject, allowance: Allowance) -> bool:
 
 
 def _unknown(allowance: Allowance) -> tuple[str, str]:
-    near = difflib.get_close_matches(allowance.rule, RULES, n=1)
-    remedy = f"Write: -- allow: {near[0]} {allowance.reason}".rstrip() if near else "Take the line out."
+    near = nearest(allowance.rule)
+    remedy = f"Write: -- allow: {near} {allowance.reason}".rstrip() if near else "Take the line out."
     return f"There is no rule {allowance.rule}, so this line allows nothing.", remedy
+
+
+def _firm(allowance: Allowance) -> tuple[str, str]:
+    instead = f"Write: -- late: {allowance.reason or 'why'}"
+    remedy = instead if allowance.rule == "late" else "Take the line out, and follow what the error says."
+    return f"{allowance.rule} is an error, which no line can allow.", remedy
 
 
 def _unused(allowance: Allowance, found: list[Finding]) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import difflib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.lint.scene import Scene
 from sqlmigrations.types import Severity
 
@@ -63,9 +65,38 @@ UNKNOWN_RULE = Rule(
 UNUSED_ALLOW = Rule(
     "unused-allow", "", Severity.NOTE, "An `allow:` line silences nothing, or a rule that cannot be silenced."
 )
+EMPTY_FILE = Rule("empty-file", "", Severity.WARNING, "No statement in it: once applied, it can no longer be filled.")
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in (UNKNOWN_RULE, UNUSED_ALLOW)}
+RULES: dict[str, Rule] = {rule.id: rule for rule in (UNKNOWN_RULE, UNUSED_ALLOW, EMPTY_FILE)}
 CHECKS: list[Check] = []
+
+_ELSEWHERE = (
+    "settings file-name file-kind duplicate-version twin-name orphan-down unreadable symlink not-a-file encoding nul "
+    "lone-cr hidden-text unknown-directive directive not-supported unknown-dependency cycle modified renamed missing "
+    "late unterminated psql-command non-transactional partial"
+)
+# The words of errors that other modules find; nothing allows them.
+FIRM = frozenset(_ELSEWHERE.split())
+
+
+def check_allowed(rules: Iterable[str]) -> None:
+    """Refuses what names no rule that could be silenced.
+
+    Raises:
+        ConfigurationError: With the nearest rule, or all of them.
+    """
+    for name in sorted(set(rules) - RULES.keys()):
+        if name in FIRM:
+            remedy = "Run once with --allow-late." if name == "late" else "Follow what the error says."
+            raise ConfigurationError(f"{name!r} is an error, which cannot be allowed.", remedy=remedy)
+        near = nearest(name)
+        remedy = f"Did you mean {near}?" if near else f"The rules are: {', '.join(sorted(RULES))}."
+        raise ConfigurationError(f"There is no rule {name!r} to allow.", remedy=remedy)
+
+
+def nearest(name: str) -> str:
+    """The rule that looks most like a name; empty when none does."""
+    return next(iter(difflib.get_close_matches(name, RULES, n=1)), "")
 
 
 def rule(

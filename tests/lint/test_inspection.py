@@ -49,6 +49,17 @@ def test_an_unknown_rule_is_an_error_with_the_nearest_one() -> None:
     ]
 
 
+def test_an_error_from_outside_the_lint_cannot_be_allowed_and_is_not_taken_for_a_slip() -> None:
+    found = look("SELECT 1;", allow=[Allowance("non-transactional", "why", 1), Allowance("late", "", 2)])
+
+    message = "is an error, which no line can allow."
+    follow = "Take the line out, and follow what the error says."
+    assert found == [
+        note("unused-allow", (1, 1), f"non-transactional {message}", follow),
+        note("unused-allow", (2, 1), f"late {message}", "Write: -- late: why"),
+    ]
+
+
 def test_an_allow_line_that_silences_nothing_is_a_note() -> None:
     found = look("DROP VIEW a;", allow=[Allowance("drop-table", "archived", 2)])
 

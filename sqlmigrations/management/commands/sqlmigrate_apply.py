@@ -37,7 +37,11 @@ class Command(SqlMigrationsCommand):
         add("label", nargs="?", default="", help="Only the migrations of this label, and what they depend on.")
         add("version", nargs="?", default="", help="Up to and including this number or name.")
         add("--plan", action="store_true", help="Show what would be done, and do nothing.")
-        add("--check", action="store_true", help="Exit 3 when something is pending, 4 when integrity is broken.")
+        add(
+            "--check", action="store_true",
+            help="Show the plan; exit 3 when something is pending, 4 when files and records do not agree, 6 when a "
+            "safety rule refuses, 7 when a migration is half done.",
+        )  # fmt: skip
         add("--fake", action="store_true", help="Record migrations as applied without running them.")
         add(
             "--lock-wait", type=seconds, metavar="SECONDS",
@@ -144,10 +148,10 @@ class Command(SqlMigrationsCommand):
             self._say(f"      {notice}")
 
     def _warn(self, warnings: Sequence[Finding]) -> None:
-        if warnings and self.verbosity >= 1:
-            serious = sum(finding.severity is Severity.WARNING for finding in warnings)
-            title = f"{serious} warning{'' if serious == 1 else 's'}" if serious else "For your information"
-            self._say(self.style.WARNING(rendering.findings_text(f"{title}:", warnings)))
+        for word, severity in (("warning", Severity.WARNING), ("note", Severity.NOTE)):
+            if found := [finding for finding in warnings if finding.severity is severity]:
+                title = f"{len(found)} {word}{'' if len(found) == 1 else 's'}:"
+                self._say(self.style.WARNING(rendering.findings_text(title, found)))
 
     def _summarise(self, database: str, run: Run | None, elapsed_s: float) -> None:
         if self.json:
