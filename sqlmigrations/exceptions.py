@@ -106,6 +106,7 @@ class MigrationFailed(SqlMigrationsError):
         finding: The migration and the place in its file.
         excerpt: The lines around the place, with a caret; secrets masked.
         server: What PostgreSQL said; secrets masked. ``None`` when the runner itself refused.
+        notices: What it said before; secrets masked.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class MigrationFailed(SqlMigrationsError):
         self.excerpt = excerpt
         self.server = server
         self.kept = kept
+        self.notices: tuple[str, ...] = ()
 
 
 class StatementFailed(Exception):

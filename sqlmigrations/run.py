@@ -101,8 +101,9 @@ class Run:
                 self._open_history()
             outcome = self._perform(step)
         except SqlMigrationsError as error:
-            if isinstance(error, MigrationFailed) and not error.kept:
-                error.kept = f"Nothing of this file was kept; {self._done_before()} before it."
+            if isinstance(error, MigrationFailed):
+                error.kept = error.kept or f"Nothing of this file was kept; {self._done_before()} before it."
+                error.notices = self._notices(step)
             self.outcomes.append(Outcome(step.migration.id, Result.FAILED, _since(started), 0))
             self._history.failed(self._queries, step, error)
             raise
@@ -125,6 +126,9 @@ class Run:
     @property
     def _queries(self) -> Connection:
         return self._bench.session.connection
+
+    def _notices(self, step: Step) -> tuple[str, ...]:
+        return tuple(mask(notice, step.secrets) for notice in self._queries.drain_notices())
 
     def _open_history(self) -> None:
         try:
@@ -150,7 +154,7 @@ class Run:
                 break
             else:
                 break
-        notices = tuple(mask(n, step.secrets) for n in self._queries.drain_notices())
+        notices = self._notices(step)
         if any(touches_session(statement) for statement in step.script.statements):
             # The file is applied: where the server does not let us in again, the next one tells.
             with suppress(DatabaseUnavailable):

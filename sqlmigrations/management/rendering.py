@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.types import Finding, Mode, Outcome, Severity
+
+# In any language. The other lines of a context quote statements and rows, with anybody's values in them.
+_FUNCTION = re.compile(r"[^\"'«»„]*\bPL/\w+|SQL function ")
 
 
 def error_text(error: SqlMigrationsError) -> str:
@@ -130,7 +134,13 @@ def _place_and_words(error: MigrationFailed) -> list[str]:
         lines.append(f"{state}: {error.server.message}")
         lines += [f"Detail: {error.server.detail}"] if error.server.detail else []
         lines += [f"Hint: {error.server.hint}"] if error.server.hint else []
+        lines += [f"Context: {line}" for line in error.server.context.split("\n") if _is_function(line)]
     return lines
+
+
+def _is_function(line: str) -> bool:
+    """Whether a line of a context names a function; a block of the file is told by its place."""
+    return _FUNCTION.match(line) is not None and "inline_code_block" not in line
 
 
 def _rollback_ready(step: Step) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from sqlmigrations import signals
-from sqlmigrations.exceptions import ExitCode, Interrupted, SqlMigrationsError
+from sqlmigrations.exceptions import ExitCode, Interrupted, MigrationFailed, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
 from sqlmigrations.failure import mask_lines
 from sqlmigrations.management import rendering
@@ -123,28 +123,40 @@ class Command(SqlMigrationsCommand):
         self._warn(plan.warnings)
 
     def _perform(self, run: Run, step: Step) -> None:
-        self._say(f"  Applying {step.migration.id}...", ending="")
+        opening = f"  Applying {step.migration.id}..."
+        if self.progress.isatty():
+            self._say(opening, ending="")
+            opening = ""
+        # In a log the line comes whole when it ends: what others write meanwhile would tear it apart.
         try:
             outcome = run.perform(step)
-        except BaseException:
-            self._say(self.style.ERROR(" FAILED"))
+        except BaseException as error:
+            self._say(opening + self.style.ERROR(" FAILED"))
+            if isinstance(error, MigrationFailed):
+                self._tell_statements(step, error.finding.line)
+                self._tell_notices(error.notices)
             raise
         took = rendering.duration(outcome.duration_ms)
-        self._say(self.style.SUCCESS(f" {_WORDS[outcome.result]} ({took})"))
-        self._tell_details(step, outcome)
-
-    def _tell_details(self, step: Step, outcome: Outcome) -> None:
+        self._say(opening + self.style.SUCCESS(f" {_WORDS[outcome.result]} ({took})"))
         if outcome.note:
             self._say(f"      {outcome.note}")
+        if outcome.result is Result.APPLIED:
+            self._tell_statements(step, None)
+        self._tell_notices(outcome.notices)
+
+    def _tell_statements(self, step: Step, last_line: int | None) -> None:
+        """At verbosity 2 the statements that were run, up to a line where one failed."""
         if self.verbosity < 2:
             return
-        if outcome.result is Result.APPLIED:
-            for statement in step.script.statements[:_SHOWN_STATEMENTS]:
-                first = mask_lines(statement.text, step.secrets)[0]
-                self._say(f"      line {statement.line}: {first[:_STATEMENT_WIDTH]}")
-            if (rest := len(step.script.statements) - _SHOWN_STATEMENTS) > 0:
-                self._say(f"      ... and {rest} more")
-        for notice in outcome.notices:
+        ran = [s for s in step.script.statements if last_line is None or s.line <= last_line]
+        for statement in ran[:_SHOWN_STATEMENTS]:
+            first = mask_lines(statement.text, step.secrets)[0]
+            self._say(f"      line {statement.line}: {first[:_STATEMENT_WIDTH]}")
+        if (rest := len(ran) - _SHOWN_STATEMENTS) > 0:
+            self._say(f"      ... and {rest} more")
+
+    def _tell_notices(self, notices: Sequence[str]) -> None:
+        for notice in notices if self.verbosity >= 2 else ():
             self._say(f"      {notice}")
 
     def _warn(self, warnings: Sequence[Finding]) -> None:
