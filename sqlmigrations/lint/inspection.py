@@ -9,10 +9,12 @@ from functools import cache
 
 from sqlmigrations.lint.creations import created
 from sqlmigrations.lint.objects import Created
+from sqlmigrations.lint.placement import misplaced
 from sqlmigrations.lint.rulebook import (
     CHECKS,
     EMPTY_FILE,
     FIRM,
+    MISPLACED_DIRECTIVE,
     RULES,
     UNKNOWN_RULE,
     UNUSED_ALLOW,
@@ -22,7 +24,7 @@ from sqlmigrations.lint.rulebook import (
     nearest,
 )
 from sqlmigrations.lint.scene import Scene, Subject
-from sqlmigrations.scanner import Statement
+from sqlmigrations.scanner import Statement, position
 from sqlmigrations.types import Allowance, Finding, Severity
 
 _FIRST_WORD = re.compile(r"\w*")
@@ -45,6 +47,8 @@ def inspect(subject: Subject, known: Created) -> list[Finding]:
 def _findings(subject: Subject, known: Created) -> Iterator[Finding]:
     if not subject.statements:
         yield _empty(subject)
+    for statement in subject.statements[:1]:
+        yield from (_misplaced(subject, statement.source, sighting) for sighting in misplaced(statement.source))
     wanted = _Wanted.of(subject)
     for statement in subject.statements:
         scene = None
@@ -58,6 +62,11 @@ def _empty(subject: Subject) -> Finding:
     message = "No statement in it; once applied, it can no longer be filled."
     remedy = "Write its SQL first; or, when it is meant to be empty, add the line -- allow: empty-file why"
     return Finding(EMPTY_FILE.id, EMPTY_FILE.severity, message, remedy, subject.migration, subject.location)
+
+
+def _misplaced(subject: Subject, source: str, sighting: Sighting) -> Finding:
+    about = (sighting.message, sighting.remedy, subject.migration, subject.location)
+    return Finding(MISPLACED_DIRECTIVE.id, MISPLACED_DIRECTIVE.severity, *about, *position(source, sighting.start))
 
 
 @dataclass(frozen=True, slots=True)

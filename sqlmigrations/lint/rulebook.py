@@ -66,8 +66,11 @@ UNUSED_ALLOW = Rule(
     "unused-allow", "", Severity.NOTE, "An `allow:` line silences nothing, or a rule that cannot be silenced."
 )
 EMPTY_FILE = Rule("empty-file", "", Severity.WARNING, "No statement in it: once applied, it can no longer be filled.")
+MISPLACED_DIRECTIVE = Rule(
+    "misplaced-directive", "", Severity.WARNING, "A directive behind the first statement, where it has no effect."
+)
 
-RULES: dict[str, Rule] = {rule.id: rule for rule in (UNKNOWN_RULE, UNUSED_ALLOW, EMPTY_FILE)}
+RULES: dict[str, Rule] = {rule.id: rule for rule in (UNKNOWN_RULE, UNUSED_ALLOW, EMPTY_FILE, MISPLACED_DIRECTIVE)}
 CHECKS: list[Check] = []
 
 _ELSEWHERE = (
