@@ -91,7 +91,7 @@ _CONNECTION = (
     ("no password supplied", "Set PASSWORD of the database alias, or a passfile in its OPTIONS."),
     ('role "', "Check USER of the database alias: the role has to exist, and to have LOGIN."),
     ("does not exist", "Create it (createdb), or check NAME and USER of the database alias."),
-    ("starting up", "Wait until the server has started: --wait-for-db 30"),
+    ("starting up", "The server is starting. To wait for it: --wait-for-db 30"),
     ("could not translate host name", "Check HOST of the database alias."),
     ("failed to resolve host", "Check HOST of the database alias."),
     ("timeout", "Check HOST, PORT and the network between. To wait for it: --wait-for-db 30"),
@@ -117,10 +117,11 @@ def advice(server: ServerError) -> str:
     return f"{_ADVICE.get(server.sqlstate, fallback)} Then run  {APPLY}"
 
 
-def connection_advice(server: ServerError) -> str:
-    """What to do about a refused connection."""
+def connection_advice(server: ServerError, *, waited: bool = False) -> str:
+    """What to do about a refused connection, after waiting for the server or before."""
     words = server.message.lower()
-    return next((text for word, text in _CONNECTION if word in words), "Check the settings of the database alias.")
+    advised = next((text for word, text in _CONNECTION if word in words), "Check the settings of the database alias.")
+    return advised.partition(" To wait for ")[0] if waited else advised
 
 
 def can_pass(server: ServerError) -> bool:

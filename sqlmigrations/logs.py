@@ -27,6 +27,7 @@ def connect() -> None:
     signals.migration_finished.connect(_migration_finished, dispatch_uid="sqlmigrations.logs")
     signals.run_finished.connect(_run_finished, dispatch_uid="sqlmigrations.logs")
     signals.lock_waiting.connect(_lock_waiting, dispatch_uid="sqlmigrations.logs")
+    signals.database_waiting.connect(_database_waiting, dispatch_uid="sqlmigrations.logs")
 
 
 def _log(level: int, message: str, **fields: object) -> None:
@@ -41,6 +42,10 @@ def _run_started(run_id: object, database: str, **_: object) -> None:
 
 def _lock_waiting(database: str, holder: object, **_: object) -> None:
     _log(logging.WARNING, f"Waiting for the migration lock, held by {holder}", event="lock_waiting", database=database)
+
+
+def _database_waiting(database: str, reason: str, **_: object) -> None:
+    _log(logging.WARNING, f"Waiting for the database: {reason}", event="database_waiting", database=database)
 
 
 def _migration_started(step: Any, **common: Any) -> None:

@@ -1,6 +1,7 @@
 """The doors for listeners: what a run tells while it goes on.
 
 * ``lock_waiting``: ``database``, ``holder`` - somebody else has the lock, told once per wait.
+* ``database_waiting``: ``database``, ``wait_s``, ``reason`` - the server is waited for, told once per wait.
 * ``run_started``: ``run_id``, ``database``.
 * ``migration_started``: ``run_id``, ``database``, ``step``; a listener that raises vetoes the migration.
 * ``migration_finished``: ``run_id``, ``database``, ``step``, ``outcome``, ``error``; one of the last two is ``None``.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 lock_waiting = Signal()
+database_waiting = Signal()
 run_started = Signal()
 migration_started = Signal()
 migration_finished = Signal()

@@ -47,7 +47,7 @@ def test_a_lost_connection_is_told_as_one() -> None:
         ('FATAL:  database "shop" does not exist', "createdb"),
         ('FATAL:  role "app" does not exist', "Check USER"),
         ('FATAL:  role "app" is not permitted to log in', "LOGIN"),
-        ("FATAL:  the database system is starting up", "until the server has started"),
+        ("FATAL:  the database system is starting up", "The server is starting. To wait for it: --wait-for-db 30"),
         ('could not translate host name "nowhere" to address', "Check HOST"),
         ("failed to resolve host 'nowhere': Name or service not known", "Check HOST"),
         ("timeout expired", "the network between"),
@@ -90,3 +90,15 @@ def test_an_empty_value_that_a_statement_writes_is_told_from_one_that_is_there()
 
     assert advice(written).startswith("The statement gives no value for the column.")
     assert advice(there).startswith("Existing rows have no value for the column.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("Connection refused", "Is the server running, and are HOST and PORT right?"),
+        ("the database system is starting up", "The server is starting."),
+        ("sorry, too many clients already", "End idle connections or raise max_connections."),
+    ],
+)
+def test_who_has_waited_is_not_told_to_wait(words: str, said: str) -> None:
+    assert connection_advice(ServerError("", words, lost=True), waited=True) == said

@@ -104,6 +104,14 @@ def test_waiting_for_the_lock_is_a_warning(log: pytest.LogCaptureFixture) -> Non
     assert log.messages == ["Waiting for the migration lock, held by pid 7"]
 
 
+def test_waiting_for_the_server_is_a_warning(log: pytest.LogCaptureFixture) -> None:
+    signals.database_waiting.send_robust(sender=None, database="default", wait_s=30.0, reason="refused")
+
+    (record,) = records(log)
+    assert (record["level"], record["event"], record["database"]) == ("WARNING", "database_waiting", "default")
+    assert log.messages == ["Waiting for the database: refused"]
+
+
 def test_connecting_twice_does_not_double_the_records(log: pytest.LogCaptureFixture) -> None:
     logs.connect()
     signals.lock_waiting.send_robust(sender=None, database="default", holder=None)

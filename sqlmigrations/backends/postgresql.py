@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlmigrations import signals
 from sqlmigrations.backends.base import Connection, Queries
 from sqlmigrations.backends.prepared import Prepared
 from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
@@ -15,6 +16,8 @@ from sqlmigrations.types import ServerError
 # How soon the server notices that the runner is gone and stops its statement.
 _CHECK_INTERVAL_MS = 500
 _POLL_S = 0.25
+# Who waits for the server for longer wants to know.
+_UNTOLD_S = 1
 # transaction_timeout came with PostgreSQL 17.
 _UNHURRIED = {
     "idle_in_transaction_session_timeout": 0,
@@ -87,9 +90,12 @@ def open_work_session(alias: str, fence_wait_ms: int, wait_s: float = 0) -> Sess
     return _open(alias, "sqlmigrations", {"lock_timeout": max(1, fence_wait_ms)}, wait_s)
 
 
-def unreachable(server: ServerError) -> DatabaseUnavailable:
-    """The error for a database that did not let us in."""
-    return DatabaseUnavailable(f"The database cannot be reached: {server.message}", remedy=connection_advice(server))
+def unreachable(server: ServerError, waited_s: float = 0) -> DatabaseUnavailable:
+    """The error for a database that did not let us in, however long it was waited for."""
+    message = f"The database cannot be reached: {server.message}"
+    if waited_s:
+        message += f"{'' if message.endswith(('.', '?')) else '.'} It did not come up within {waited_s:g} s."
+    return DatabaseUnavailable(message, remedy=connection_advice(server, waited=waited_s > 0))
 
 
 def existing_relations(queries: Queries, names: Sequence[str]) -> frozenset[str]:
@@ -123,14 +129,21 @@ def _open(alias: str, name: str, settings: dict[str, int], wait_s: float) -> Ses
 
 
 def _connect(alias: str, name: str, wait_s: float) -> Connection:
-    deadline = time.monotonic() + wait_s
+    started, told = time.monotonic(), False
     while True:
         try:
             return Connection(alias, name)
         except StatementFailed as failed:
-            if not can_pass(failed.server) or time.monotonic() >= deadline:
+            waited = time.monotonic() - started
+            if not can_pass(failed.server):
                 raise unreachable(failed.server) from None
-            time.sleep(min(_POLL_S, max(0.0, deadline - time.monotonic())))
+            if waited >= wait_s:
+                raise unreachable(failed.server, wait_s) from None
+            if not told and waited > _UNTOLD_S:
+                said = {"database": alias, "wait_s": wait_s, "reason": failed.server.message}
+                signals.database_waiting.send_robust(sender=Session, **said)
+                told = True
+            time.sleep(min(_POLL_S, max(0.0, wait_s - waited)))
 
 
 def _prepare(connection: Connection, settings: dict[str, int]) -> Session:

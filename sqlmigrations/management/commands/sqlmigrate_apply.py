@@ -18,7 +18,7 @@ from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import Target
-from sqlmigrations.types import Finding, Outcome, Result, Severity
+from sqlmigrations.types import Finding, Result, Severity
 
 _WORDS = {Result.APPLIED: "OK", Result.EMPTY: "OK, empty", Result.FAKED: "FAKED", Result.SKIPPED: "SKIPPED"}
 _SHOWN_STATEMENTS = 200
@@ -95,7 +95,7 @@ class Command(SqlMigrationsCommand):
         started = time.perf_counter()
         run: Run | None = None
         try:
-            with _interrupts_raised(), self._lock_told(), executor.run(order) as run:
+            with _interrupts_raised(), self._waiting_told(), executor.run(order) as run:
                 self._announce(run.plan, executor.database)
                 for step in run.plan.steps:
                     self._perform(run, step)
@@ -107,15 +107,20 @@ class Command(SqlMigrationsCommand):
         self._summarise(executor.database, run, time.perf_counter() - started)
 
     @contextmanager
-    def _lock_told(self) -> Any:
-        def waiting(holder: object, **_: object) -> None:
+    def _waiting_told(self) -> Iterator[None]:
+        def for_lock(holder: object, **_: object) -> None:
             self._say(f"  Waiting for the migration lock, held by {holder} ...")
 
-        signals.lock_waiting.connect(waiting, weak=False)
+        def for_server(wait_s: float, reason: str, **_: object) -> None:
+            self._say(f"  Waiting up to {wait_s:g} s for the database: {reason} ...")
+
+        signals.lock_waiting.connect(for_lock, weak=False)
+        signals.database_waiting.connect(for_server, weak=False)
         try:
             yield
         finally:
-            signals.lock_waiting.disconnect(waiting)
+            signals.lock_waiting.disconnect(for_lock)
+            signals.database_waiting.disconnect(for_server)
 
     def _announce(self, plan: Plan, database: str) -> None:
         if plan.steps:
