@@ -9,20 +9,14 @@ from dataclasses import dataclass, replace
 
 from django.db import connections
 
-from sqlmigrations import conf, lint, rights
+from sqlmigrations import adoption, conf, rights
 from sqlmigrations import plan as planning
 from sqlmigrations import signals as told
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.base import Queries, Reader, credentials, wrapper
 from sqlmigrations.backends.locking import HeldLock
-from sqlmigrations.exceptions import (
-    ConfigurationError,
-    DatabaseUnavailable,
-    SqlMigrationsError,
-    StatementFailed,
-    UnsafePlan,
-)
-from sqlmigrations.ledger import Ledger, Tracking, quote
+from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.plan import Plan, Terms
 from sqlmigrations.recorder import RunMark
@@ -34,7 +28,6 @@ from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, Status
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
 
 _INSUFFICIENT_PRIVILEGE = "42501"
-_SCHEMA_AND_NAME = 2
 _UNDEFINED_TABLE = "42P01"
 
 
@@ -104,8 +97,13 @@ class Executor:
             DatabaseUnavailable: The database cannot be reached.
             ConfigurationError: The target, a rule or the tracking tables are not in order.
         """
-        _, rows = self._rows(Reader(self.database), None)
-        return self._build(self._load(), rows, options)
+        reader = Reader(self.database)
+        _, rows = self._rows(reader, None)
+        plan = self._build(self._load(), rows, options)
+        try:
+            return self._guarded(plan, reader, rows, options)
+        except StatementFailed as failed:
+            raise postgresql.unreachable(failed.server) from None
 
     @contextmanager
     def run(self, options: Options = DEFAULTS) -> Iterator[Run]:
@@ -146,10 +144,8 @@ class Executor:
             tracking = self.ledger.tracking(queries)
             rights.check_writing(queries, self.ledger, tracking)
             rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
-            plan = self._build(loaded, rows, options)
+            plan = self._guarded(self._build(loaded, rows, options), queries, rows, options)
             self._refuse(plan)
-            if options.mode is RunMode.APPLY and not any(row.label != TRACKING_LABEL for row in rows):
-                _refuse_hand_made(queries, plan)
             mark = RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
             with Run(plan, mark, self.ledger, bench, lock, options.mode).closing() as run:
                 yield run
@@ -160,6 +156,13 @@ class Executor:
         plan = planning.build(loaded, rows, self._terms(options), options.target)
         # What is only recorded does no harm: a file that cannot run here was run by hand.
         return replace(plan, dangers=(), warnings=()) if options.mode is RunMode.FAKE else plan
+
+    def _guarded(self, plan: Plan, queries: Queries, rows: Sequence[Applied], options: Options) -> Plan:
+        """A database made by hand is adopted by recording, not by running into what exists."""
+        recorded = any(row.label != TRACKING_LABEL for row in rows)
+        if recorded or options.mode is RunMode.FAKE or plan.refusal() is not None:
+            return plan
+        return replace(plan, hand_made=adoption.refusal(queries, plan))
 
     def _refuse(self, plan: Plan) -> None:
         if (refusal := plan.refusal()) is not None:
@@ -201,25 +204,3 @@ class Executor:
             if failed.server.sqlstate == _UNDEFINED_TABLE:
                 raise self.ledger.incomplete(failed.server.message) from None
             raise postgresql.unreachable(failed.server) from None
-
-
-def _full(name: lint.Name) -> str:
-    """As asked for: an index, which is written without a schema, lies in that of its table."""
-    return f"{quote(name.schema)}.{name}" if name.schema and len(name.parts) == 1 else str(name)
-
-
-def _refuse_hand_made(queries: Queries, plan: Plan) -> None:
-    """A database made by hand is adopted by recording, not by running into what exists."""
-    # With a database before its schema it is not looked up: the server stops at a name that is none.
-    created = {_full(name): m for name, m in plan.creates.items() if len(name.parts) <= _SCHEMA_AND_NAME}
-    existing = postgresql.existing_relations(queries, sorted(created)) if created else frozenset()
-    if not existing:
-        return
-    last = max((created[name] for name in existing), key=lambda m: (m.label, m.version))
-    listed = ", ".join(sorted(existing)[:5]) + (", ..." if len(existing) > 5 else "")
-    number = last.name.partition("_")[0]
-    raise UnsafePlan(
-        f"Nothing is recorded yet, but the database already has what pending files create: {listed}. Nothing has run.",
-        remedy=f"If those files were run by hand, record them: "
-        f"python manage.py sqlmigrate_apply --fake {last.label} {number}",
-    )

@@ -71,6 +71,7 @@ class Plan:
         dangers: Contents that certainly fail or break recording.
         warnings: What is safe to run but deserves a look, notes included.
         creates: Relations whose creation fails where they exist already, and the migration of each.
+        hand_made: Set where the database has such relations and nothing is recorded.
     """
 
     steps: tuple[Step, ...]
@@ -79,6 +80,7 @@ class Plan:
     dangers: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     creates: Mapping[lint.Name, SqlMigration] = field(default_factory=dict)
+    hand_made: SqlMigrationsError | None = None
 
     def refusal(self) -> SqlMigrationsError | None:
         """The error that stops the run before its first statement, or ``None`` when it may start."""
@@ -90,7 +92,7 @@ class Plan:
             return IntegrityError(f"The migration files {what}; nothing has run.", findings=self.disagreements)
         if self.dangers:
             return UnsafePlan("The plan is not safe to run; nothing has run.", findings=self.dangers)
-        return None
+        return self.hand_made
 
 
 def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Target) -> Plan:

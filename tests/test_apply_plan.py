@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,6 +152,33 @@ def test_a_plan_before_the_tables_exist_creates_nothing(local_site: LocalSite) -
 
     assert f"  {TRACKING}\n" in ended.stdout
     assert local_site.query("SELECT to_regclass('schema_migrations')") == [(None,)]
+
+
+def test_every_label_of_a_database_made_by_hand_has_a_line_that_records_it(
+    local_site: LocalSite, tmp_path: Path
+) -> None:
+    other = tmp_path / "billing"
+    other.mkdir()
+    local_site.settings["DIRS"] = {"project": local_site.migrations, "billing": other}
+    local_site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    local_site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+    (other / "007_c.sql").write_text("CREATE TABLE c (id int);\n")
+    for table in "abc":
+        local_site.query(f"CREATE TABLE {table} (id int)")
+
+    refused = local_site.run("sqlmigrate_apply", "--check", "--format", "json")
+
+    assert refused.returncode == 6
+    assert json.loads(refused.stdout)["error"]["next"] == (
+        "If those files were run by hand, record them:\n"
+        "  python manage.py sqlmigrate_apply --fake billing 007\n"
+        "  python manage.py sqlmigrate_apply --fake project 002"
+    )
+    assert refused.stderr.endswith(
+        "\n\n  Next: If those files were run by hand, record them:\n"
+        "    python manage.py sqlmigrate_apply --fake billing 007\n"
+        "    python manage.py sqlmigrate_apply --fake project 002\n"
+    )
 
 
 def test_an_empty_plan_says_so(local_site: LocalSite) -> None:

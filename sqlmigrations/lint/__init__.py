@@ -12,7 +12,7 @@ from sqlmigrations.lint import (
     session,
     shape,
 )
-from sqlmigrations.lint.creations import created, unguarded
+from sqlmigrations.lint.creations import Removed, created, unguarded
 from sqlmigrations.lint.inspection import inspect
 from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.lint.reading import Name
@@ -31,6 +31,7 @@ __all__ = [
     "Creation",
     "Kind",
     "Name",
+    "Removed",
     "Rule",
     "Subject",
     "check_allowed",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import actions, new_column
@@ -20,6 +21,8 @@ _MODIFIERS = frozenset(
 )
 _KINDS = frozenset(kind.value for kind in Kind) - {Kind.COLUMN.value}
 _TEMPORARY = frozenset({"temp", "temporary"})
+_DROP = re.compile(r"\bdrop\b", re.IGNORECASE)
+_CARRIED_OFF = frozenset({Kind.INDEX, Kind.VIEW, Kind.MATERIALIZED_VIEW})
 
 
 def created(statements: Sequence[Statement]) -> Created:
@@ -43,12 +46,35 @@ def unguarded(statements: Sequence[Statement]) -> tuple[Creation, ...]:
         # From here on a name without a schema means another place than it does to who asks.
         elsewhere = elsewhere or sets(statement) == "search_path"
         for creation in creations(statement):
-            keys = {(creation.kind.namespace, creation.name), (Kind.SCHEMA.namespace, _schema(creation.name))}
             if elsewhere and len(creation.name.parts) == 1:
                 continue
-            if creation.kind.is_relation and not creation.guarded and not keys & gone:
+            if creation.kind.is_relation and not creation.guarded and not _keys(creation) & gone:
                 found.append(creation)
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What some files take away again.
+
+    Attributes:
+        names: Dropped or given another name, by namespace.
+        drops: Whether there is any DROP: it takes indexes along, and with CASCADE views.
+    """
+
+    names: frozenset[tuple[str, Name]]
+    drops: bool
+
+    @classmethod
+    def by(cls, files: Iterable[Sequence[Statement]]) -> Removed:
+        """What the files remove, all of them together."""
+        every = [statement for statements in files for statement in statements]
+        names = frozenset(key for statement in every for key in _removed(statement))
+        return cls(names, any(_DROP.search(s.source, s.start, s.end) for s in every))
+
+    def may_have(self, creation: Creation) -> bool:
+        """Whether a relation may be gone once all the files have run."""
+        return bool(_keys(creation) & self.names) or (self.drops and creation.kind in _CARRIED_OFF)
 
 
 def creations(statement: Statement) -> Iterator[Creation]:
@@ -170,6 +196,11 @@ def _removed(statement: Statement) -> Iterator[tuple[str, Name]]:
     elif reader.sees("alter"):
         renamed = (creation for creation in creations(statement) if creation.renamed_from)
         yield from ((c.kind.namespace, c.renamed_from) for c in renamed if c.renamed_from)
+
+
+def _keys(creation: Creation) -> set[tuple[str, Name]]:
+    """What has to be removed for its name to be free."""
+    return {(creation.kind.namespace, creation.name), (Kind.SCHEMA.namespace, _schema(creation.name))}
 
 
 def _schema(name: Name) -> Name:

@@ -21,7 +21,7 @@ def error_text(error: SqlMigrationsError) -> str:
     parts += [_indented(finding_lines(finding)) for finding in error.findings]
     closing = [error.kept] if isinstance(error, MigrationFailed) and error.kept else []
     if error.remedy:
-        closing.append(f"Next: {error.remedy}")
+        closing += f"Next: {error.remedy}".split("\n")
     if closing:
         parts.append(_indented(closing))
     return "\n\n".join(parts)

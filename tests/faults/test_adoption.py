@@ -76,6 +76,80 @@ def test_f80_the_command_that_is_named_adopts_the_database(site: FaultySite) -> 
     assert site.run("sqlmigrate_status", "--check").returncode == 0
 
 
+@pytest.mark.parametrize("option", ["--plan", "--check"])
+def test_f80_a_look_ahead_is_refused_as_the_run_would_be(site: FaultySite, option: str) -> None:
+    by_hand(site)
+
+    looked = site.apply(option)
+
+    assert (looked.returncode, looked.stderr) == (6, site.apply().stderr)
+    assert "  project.003_c\n" in looked.stdout
+
+
+def test_f80_where_only_a_part_is_there_it_is_said_file_by_file_and_nothing_is_to_be_recorded(
+    site: FaultySite,
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\nCREATE TABLE b2 (id int);\nCREATE VIEW v AS SELECT 1 AS x;\n")
+    site.write("003_c.sql", "CREATE TABLE c (id int);\n")
+    site.write("004_d.sql", "CREATE TABLE d (id int);\n")
+    site.query("CREATE TABLE a (id int)")
+    site.query("CREATE TABLE b (id int)")
+    site.query("CREATE TABLE c (id int)")
+
+    refused = site.apply()
+
+    assert refused.returncode == 6
+    assert (
+        refused.stderr
+        == """\
+Nothing is recorded yet, but the database already has a part of what pending files create. Nothing has run.
+
+  migrations_sql/001_a.sql  [hand-made]
+    What it creates is there.
+
+  migrations_sql/002_b.sql  [hand-made]
+    1 of 3 objects are there; not there: b2, v.
+
+  migrations_sql/003_c.sql  [hand-made]
+    What it creates is there.
+
+  Next: Guard in those files what is there (CREATE TABLE IF NOT EXISTS ...), so that they can run; or bring the \
+database to their state by hand: the same command then says how to record them.
+"""
+    )
+
+
+def test_f80_a_file_below_of_which_nothing_is_there_would_be_recorded_too(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+    site.query("CREATE TABLE b (id int)")
+
+    said = site.apply().stderr
+
+    assert "  migrations_sql/001_a.sql  [hand-made]\n    Nothing of what it creates is there: a.\n" in said
+    assert "--fake" not in said
+
+
+@pytest.mark.parametrize(
+    "removal",
+    [
+        "DROP TABLE a;\n",
+        "ALTER TABLE a RENAME TO former;\n",
+        "DROP TABLE a;\nCREATE TABLE later (id int);\n",
+    ],
+)
+def test_f80_what_a_later_file_removes_again_is_not_missed(site: FaultySite, removal: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\nCREATE INDEX a_idx ON a (id);\nCREATE TABLE b (id int);\n")
+    site.write("002_b.sql", removal)
+    site.database.psql(site.migrations / "001_a.sql")
+    site.database.psql(site.migrations / "002_b.sql")
+
+    said = site.apply().stderr
+
+    assert "record them: python manage.py sqlmigrate_apply --fake project 00" in said
+
+
 @pytest.mark.parametrize(
     "guarded",
     [

@@ -1,0 +1,2 @@
+CREATE TABLE customers (id bigint);
+CREATE TABLE orders (id bigint);
