@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-from django.core.management.utils import get_random_secret_key
+
+from project.secret_key import kept_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = os.environ.get("DEBUG", "1") == "1"
-# Without one in the environment every process makes its own: sessions end when it does.
-SECRET_KEY = os.environ.get("SECRET_KEY") or get_random_secret_key()
+# Kept, or whoever is logged in would be logged out by every restart.
+SECRET_KEY = os.environ.get("SECRET_KEY") or kept_in(BASE_DIR / ".secret-key")
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "").split()
 
 INSTALLED_APPS = [
