@@ -310,7 +310,7 @@ def test_the_example_of_the_readme_prints_what_it_says(site: Site) -> None:
     site.run("sqlmigrate_apply", check=True)
     site.write("004_invoice_search.sql", "ALTER TABLE invoices ADD COLUMN search tsvector;\n")
     part = section(README, "## From Python")
-    program = f"import django\ndjango.setup()\n{blocks(part, 'python')[0]}"
+    program = "".join(blocks(part, "python"))
 
     printed = [_output(site, program)]
     site.query("DELETE FROM schema_migrations WHERE name = '004_invoice_search'")
@@ -324,6 +324,10 @@ def _output(site: Site, program: str) -> str:
         [sys.executable, "-c", program], cwd=site.folder, env=site.environment(), capture_output=True, text=True
     )
     return ended.stdout + ended.stderr
+
+
+def test_no_document_tells_a_number_that_grows_with_every_test() -> None:
+    assert re.findall(r"\d+ (?:passed|tests)\b", EVERYTHING) == []
 
 
 def test_the_version_stands_where_it_is_looked_for() -> None:
