@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from sqlmigrations.copydata import CLOSING
 from sqlmigrations.directives import DIRECTIVES
+from sqlmigrations.lexer import INSIGNIFICANT, lex
 from sqlmigrations.lint.rulebook import Sighting
-from sqlmigrations.scanner import TokenKind, significant, split, tokens
+from sqlmigrations.scanner import TokenKind, split, tokens
 
-_DIRECTIVE = re.compile(rf"(?i)--[ \t]*(?P<key>{'|'.join(DIRECTIVES)})[ \t]*:[ \t]*\S")
+_DIRECTIVE = re.compile(rf"--[ \t]*(?P<key>(?i:{'|'.join(DIRECTIVES)}))[ \t]*:[ \t]*\S")
 
 
 def misplaced(source: str) -> Iterator[Sighting]:
@@ -25,7 +26,7 @@ def misplaced(source: str) -> Iterator[Sighting]:
 
 
 def _header_end(source: str) -> int:
-    return next((token.start for token in significant(source)), len(source))
+    return next((token.start for token in lex(source, without=INSIGNIFICANT)), len(source))
 
 
 def _between(source: str, start: int, end: int) -> Iterator[Sighting]:
