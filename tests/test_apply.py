@@ -127,8 +127,8 @@ def test_a_version_below_what_is_applied_is_nothing_to_do(shop: LocalSite) -> No
     [
         (
             ("shpo",),
-            "There is no source with the label 'shpo'.\n\n  Next: The labels are: project. An app gets one by a folder "
-            "migrations_sql, a site by SQLMIGRATIONS['DIRS'].\n",
+            "There is no source with the label 'shpo'.\n\n  Next: The labels are: project. An app gets one by a "
+            "folder migrations_sql, a site by SQLMIGRATIONS['DIRS'].\n",
         ),
         (("project", "9"), "project has no migration '9'.\n\n  Next: Its newest are: 001_a, 002_b, 003_c.\n"),
         (
