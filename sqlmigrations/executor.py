@@ -19,7 +19,7 @@ from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, Sq
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.plan import Plan, Terms
-from sqlmigrations.recorder import RunMark
+from sqlmigrations.records import RunMark
 from sqlmigrations.run import Bench, Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
 from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, Status
@@ -103,6 +103,8 @@ class Executor:
         try:
             return self._guarded(plan, reader, rows, options)
         except StatementFailed as failed:
+            if failed.server.sqlstate == _INSUFFICIENT_PRIVILEGE:
+                return plan  # Who only looks may lack USAGE on a schema; the run itself will tell.
             raise postgresql.unreachable(failed.server) from None
 
     @contextmanager

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.inprocess import LocalSite
+from tests.site import Site
 
 TRACKING = "sqlmigrations.000_migration_tracking"
 
@@ -179,6 +181,19 @@ def test_every_label_of_a_database_made_by_hand_has_a_line_that_records_it(
         "    python manage.py sqlmigrate_apply --fake billing 007\n"
         "    python manage.py sqlmigrate_apply --fake project 002\n"
     )
+
+
+def test_a_schema_that_the_role_may_not_look_into_does_not_stop_the_look_ahead(site: Site) -> None:
+    role = f"looker_{uuid.uuid4().hex[:8]}"
+    site.query(f"CREATE SCHEMA closed; CREATE TABLE closed.a (id int); CREATE ROLE {role} LOGIN")
+    site.write("001_a.sql", "CREATE TABLE closed.a (id int);\n")
+    owner, _, rest = site.database.url.partition("@")
+
+    looked = site.run("sqlmigrate_apply", "--plan", env={"DATABASE_URL": f"{owner.rpartition('/')[0]}/{role}@{rest}"})
+    site.query(f"DROP ROLE {role}")
+
+    assert (looked.returncode, looked.stderr) == (0, "")
+    assert "  project.001_a\n" in looked.stdout
 
 
 def test_an_empty_plan_says_so(local_site: LocalSite) -> None:
