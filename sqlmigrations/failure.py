@@ -1,11 +1,11 @@
-"""The report of a failed migration: place, excerpt with a caret, what the server said, what to do; secrets masked."""
+"""The reports of failed migrations: place, excerpt with a caret, what the server said, what to do; secrets masked."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
 
-from sqlmigrations.exceptions import MigrationFailed
+from sqlmigrations.exceptions import MigrationFailed, OutcomeUnknown
 from sqlmigrations.guidance import advice
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
@@ -110,3 +110,38 @@ def mask_lines(text: str, secrets: frozenset[str], *, in_place: bool = False) ->
     """The lines of a text with its secrets masked, a secret of several lines too."""
     every = [part for secret in secrets for part in (secret, *secret.split("\n"))]
     return [mask(line, every, in_place=in_place) for line in text.split("\n")]
+
+
+def outcome_unknown(step: Step) -> OutcomeUnknown:
+    """The error for a file whose COMMIT was sent and never answered."""
+    return OutcomeUnknown(
+        f"The connection broke while {step.migration.id} was being committed, and the server did not answer again: "
+        "it is applied wholly or not at all.",
+        remedy="When the server is back, look:  python manage.py sqlmigrate_status",
+    )
+
+
+def transaction_ended(step: Step) -> MigrationFailed:
+    """The error for a file that ended the transaction it was run in."""
+    return MigrationFailed(
+        f"{step.migration.id} ended the transaction it ran in, by a COMMIT or ROLLBACK in it; it was not recorded.",
+        finding=_about(step, "transaction-control", "The transaction ended inside the file."),
+        kept="What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
+        "took effect as well, unless AND CHAIN stood there.",
+        remedy="Remove the COMMIT or ROLLBACK from the file, undo what took effect, and run  "
+        "python manage.py sqlmigrate_apply",
+    )
+
+
+def row_removed(step: Step) -> MigrationFailed:
+    """The error for a file that took away the row in which it was being recorded."""
+    return MigrationFailed(
+        f"{step.migration.id} removed its own row from schema_migrations, and was rolled back.",
+        finding=_about(step, "failed", "It removed the row in which it was being recorded."),
+        remedy="Leave the row in state 'running' where it is, then run  python manage.py sqlmigrate_apply",
+    )
+
+
+def _about(step: Step, rule: str, message: str) -> Finding:
+    migration = step.migration
+    return Finding(rule, Severity.ERROR, message, "", migration.id, migration.file.location)

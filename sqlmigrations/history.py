@@ -10,7 +10,8 @@ from sqlmigrations import signals
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError, StatementFailed, UnsafePlan
 from sqlmigrations.plan import Step
-from sqlmigrations.recorder import Recorder, RunMark
+from sqlmigrations.recorder import Recorder
+from sqlmigrations.records import RunMark
 from sqlmigrations.types import Outcome, Result
 
 _DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 
 from sqlmigrations import __version__, provenance
 from sqlmigrations.backends.base import Queries
@@ -16,6 +13,7 @@ from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
 from sqlmigrations.ledger import Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
+from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlFile
 
@@ -69,52 +67,6 @@ _EVENT = """
 INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
 VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)
 """
-
-
-class Settled(Enum):
-    """Whether role, search_path and prepared statements are at the end of a file what they were at its beginning."""
-
-    YES = "yes"
-    PERHAPS_NOT = "perhaps not"
-
-
-class AlreadyRecorded(Exception):
-    """Another run recorded the migration while this one was about to."""
-
-
-class RowRemoved(Exception):
-    """The file took away the very row in which it was being recorded."""
-
-
-class NotRecorded(Exception):
-    """The file ended the transaction it was run in: what it did is not what would be recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A migration begun: the transaction in which its row was inserted."""
-
-    step: Step
-    xid: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunMark:
-    """What all records of one run have in common."""
-
-    id: uuid.UUID
-    database: str
-    keep_sql: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What is recorded of a migration when it is complete; ``execution_ms`` is ``None`` when nothing was run."""
-
-    event: str
-    execution_ms: float | None
-    statements: int
-    attempts: int = 1
 
 
 class Recorder:

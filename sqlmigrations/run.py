@@ -23,7 +23,8 @@ from sqlmigrations.history import History, count_done
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Plan, Step
-from sqlmigrations.recorder import AlreadyRecorded, Recorder, RunMark
+from sqlmigrations.recorder import Recorder
+from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.statements import touches_session
 from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import TRACKING_LABEL, Outcome, Result

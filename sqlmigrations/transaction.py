@@ -16,14 +16,13 @@ from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
     MigrationFailed,
-    OutcomeUnknown,
     StatementFailed,
 )
-from sqlmigrations.failure import report
+from sqlmigrations.failure import outcome_unknown, report, row_removed, transaction_ended
 from sqlmigrations.plan import Step
-from sqlmigrations.recorder import Claim, NotRecorded, Ran, Recorder, RowRemoved, RunMark, Settled, begin
+from sqlmigrations.recorder import Recorder, begin
+from sqlmigrations.records import Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
 from sqlmigrations.scanner import Statement
-from sqlmigrations.types import Finding, Severity
 
 # The server's autovacuum gives way after deadlock_timeout: a shorter wait never sees it go.
 _BEYOND_DEADLOCK_TIMEOUT_MS = 1_000
@@ -156,11 +155,11 @@ def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
         with _reporting(place, claim.step):
             place.recorder.complete(place.session, claim, place.run, ran, _settled(claim.step))
     except RowRemoved:
-        raise _unrecordable(claim.step) from None
+        raise row_removed(claim.step) from None
     except NotRecorded:
         # What the file did to the session took effect with it, a role without rights on our tables among it.
         place.recorder.withdraw(place.reopen(0).connection, claim)
-        raise _escaped(claim.step) from None
+        raise transaction_ended(claim.step) from None
 
 
 def _settled(step: Step) -> Settled:
@@ -189,12 +188,12 @@ def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
         connection = place.reopen(_RESOLVE_S).connection
         while (status := postgresql.transaction_status(connection, claim.xid)) == "in progress":
             if time.monotonic() > deadline:
-                raise _unknown(claim.step)
+                raise outcome_unknown(claim.step)
             time.sleep(_POLL_S)
         # With the very first transaction the table that could be asked is gone as well.
         recorded = status != "aborted" and place.recorder.is_recorded(connection, claim, place.run)
     except (StatementFailed, DatabaseUnavailable):
-        raise _unknown(claim.step) from None
+        raise outcome_unknown(claim.step) from None
     if not recorded:
         raise ConnectionLost(report(claim.step, None, failed.server))
 
@@ -228,35 +227,3 @@ def _rollback(place: Workplace) -> None:
     except StatementFailed:
         # The connection is gone, and with it the transaction.
         place.connection.close()
-
-
-def _unknown(step: Step) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"The connection broke while {step.migration.id} was being committed, and the server did not answer again: "
-        "it is applied wholly or not at all.",
-        remedy="When the server is back, look:  python manage.py sqlmigrate_status",
-    )
-
-
-def _escaped(step: Step) -> MigrationFailed:
-    return MigrationFailed(
-        f"{step.migration.id} ended the transaction it ran in, by a COMMIT or ROLLBACK in it; it was not recorded.",
-        finding=_about(step, "transaction-control", "The transaction ended inside the file."),
-        kept="What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
-        "took effect as well, unless AND CHAIN stood there.",
-        remedy="Remove the COMMIT or ROLLBACK from the file, undo what took effect, and run  "
-        "python manage.py sqlmigrate_apply",
-    )
-
-
-def _unrecordable(step: Step) -> MigrationFailed:
-    return MigrationFailed(
-        f"{step.migration.id} removed its own row from schema_migrations, and was rolled back.",
-        finding=_about(step, "failed", "It removed the row in which it was being recorded."),
-        remedy="Leave the row in state 'running' where it is, then run  python manage.py sqlmigrate_apply",
-    )
-
-
-def _about(step: Step, rule: str, message: str) -> Finding:
-    migration = step.migration
-    return Finding(rule, Severity.ERROR, message, "", migration.id, migration.file.location)

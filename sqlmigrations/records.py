@@ -1,0 +1,55 @@
+"""What a run and its transactions hand to the recorder, and how the recorder says that a record cannot be."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlmigrations.plan import Step
+
+
+class Settled(Enum):
+    """Whether role, search_path and prepared statements are at the end of a file what they were at its beginning."""
+
+    YES = "yes"
+    PERHAPS_NOT = "perhaps not"
+
+
+class AlreadyRecorded(Exception):
+    """Another run recorded the migration while this one was about to."""
+
+
+class RowRemoved(Exception):
+    """The file took away the very row in which it was being recorded."""
+
+
+class NotRecorded(Exception):
+    """The file ended the transaction it was run in: what it did is not what would be recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A migration begun: the transaction in which its row was inserted."""
+
+    step: Step
+    xid: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """What all records of one run have in common."""
+
+    id: uuid.UUID
+    database: str
+    keep_sql: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What is recorded of a migration when it is complete; ``execution_ms`` is ``None`` when nothing was run."""
+
+    event: str
+    execution_ms: float | None
+    statements: int
+    attempts: int = 1
