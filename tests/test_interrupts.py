@@ -13,12 +13,17 @@ from tests.site import Site
 RUNNING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'sqlmigrations' AND query LIKE '%pg_sleep(%'"
 
 
+def hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_ctrl_c_rolls_back_and_says_what_is_left(site: Site, form: str) -> None:
     site.write("001_invoices.sql", "CREATE TABLE invoices (number text);\n")
     # psycopg2 notices a signal when the statement ends.
     site.write("002_slow.sql", "CREATE TABLE vendors (name text);\nSELECT pg_sleep(2);\nSELECT pg_sleep(2);\n")
-    runner = site.start("sqlmigrate_apply", "--format", form)
+    # A shell without job control starts what it puts into the background deaf to it, and so this test, perhaps.
+    runner = site.start("sqlmigrate_apply", "--format", form, preexec_fn=hear_ctrl_c)
     deadline = time.monotonic() + 30
     while site.query(f"{RUNNING} AND datname = current_database() AND pid <> pg_backend_pid()") != [(1,)]:
         assert time.monotonic() < deadline

@@ -38,8 +38,8 @@ The migration files do not agree with what is recorded; nothing has run.
 
   migrations_sql/002_b.sql  [modified]
     Changed since it was applied on WHEN: recorded checksum {applied[:16]}..., file {now[:16]}...
-    Next: Restore the file as it was applied (git log -p -- migrations_sql/002_b.sql), and put the change into a \
-new one: python manage.py sqlmigrate_new project your_change
+    Next: See the change: python manage.py sqlmigrate_status -v 2   Restore the file as it was applied \
+(git log -p -- migrations_sql/002_b.sql), and put the change into a new one: python manage.py sqlmigrate_new project your_change
 """
     )
     assert not three.has("d")
@@ -55,7 +55,9 @@ The migration files do not agree with what is recorded; nothing has run.
 
   project.002_b  [missing]
     Applied on WHEN, but 002_b.sql is gone.
-    Next: Restore it from version control: git log --diff-filter=D --name-only -- '*002_b.sql'
+    Next: Restore it: git checkout HEAD -- migrations_sql/002_b.sql   or, when its deletion is committed: \
+git checkout "$(git rev-list -n 1 HEAD -- migrations_sql/002_b.sql)^" -- migrations_sql/002_b.sql   \
+(It may also be on another branch.)
 """
     )
 
