@@ -39,7 +39,8 @@ The migration files do not agree with what is recorded; nothing has run.
   migrations_sql/002_b.sql  [modified]
     Changed since it was applied on WHEN: recorded checksum {applied[:16]}..., file {now[:16]}...
     Next: See the change: python manage.py sqlmigrate_status -v 2   Restore the file as it was applied \
-(git log -p -- migrations_sql/002_b.sql), and put the change into a new one: python manage.py sqlmigrate_new project your_change
+(git log -p -- migrations_sql/002_b.sql), and put the change into a new one: \
+python manage.py sqlmigrate_new project your_change
 """
     )
     assert not three.has("d")
