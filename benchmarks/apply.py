@@ -27,7 +27,6 @@ from benchmarks.proxy import counted
 README = Path(__file__).resolve().parent.parent / "README.md"
 MARKED = re.compile(r"(<!-- benchmark:apply -->\n).*?(<!-- /benchmark:apply -->)", re.DOTALL)
 COUNT_TABLES = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname ~ '^bench_[0-9]+$'"
-GOAL_RATIO, GOAL_RECORDING_MS, GOAL_ROUND_TRIPS = 1.25, 1.0, 6
 
 
 @dataclass
@@ -44,6 +43,11 @@ class Row:
     def seconds(self) -> float:
         """The median."""
         return median(measured.seconds for measured in self.applied)
+
+    @property
+    def beyond_start_up(self) -> float:
+        """The median less that of a call with nothing to do."""
+        return self.seconds - median(self.again)
 
 
 def main() -> None:
@@ -95,6 +99,9 @@ def _play(arena: Arena, row: Row, files: int) -> None:
                 row.again.append(measure(row.contestant.invocation(address)).seconds)
         except RunFailed as failed:
             row.failure = f"failed: {failed}"
+    if isinstance(row.contestant, BareLoop):
+        with arena.database() as empty:
+            row.again.append(measure(row.contestant.idle(empty)).seconds)
 
 
 def _round_trips(arena: Arena, folder: Path) -> str:
@@ -126,11 +133,10 @@ def _report(rows: list[Row], options: argparse.Namespace, trips: str, server: st
         "",
     ]
     if ours and loop:
-        cost = (ours.seconds - loop.seconds) / options.files * 1000
-        ratio = ours.seconds / loop.seconds
-        lines.append(f"* The whole call takes {ratio:.2f} times the loop (goal: at most {GOAL_RATIO}).")
-        lines.append(f"* Recording costs {cost:.2f} ms a migration (goal: under {GOAL_RECORDING_MS:.0f}).")
-    lines.append(f"* A file of one statement takes {trips} (goal: at most {GOAL_ROUND_TRIPS}).")
+        cost = (ours.beyond_start_up - loop.beyond_start_up) / options.files * 1000
+        lines.append(f"* The whole call takes {ours.seconds / loop.seconds:.2f} times the loop.")
+        lines.append(f"* Beyond start-up, planning and recording cost {cost:.2f} ms a migration more than the loop.")
+    lines.append(f"* A file of one statement takes {trips}.")
     return "\n".join(lines)
 
 

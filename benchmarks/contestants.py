@@ -126,8 +126,14 @@ class BareLoop(Contestant):
 
     def invocation(self, address: Address) -> Invocation:
         """A Python process without Django."""
-        arguments = [sys.executable, bare_loop.__file__, self.folder / "migrations_sql"]
-        return Invocation(arguments, self.folder, address.environment)
+        return self._over(self.folder / "migrations_sql", address)
+
+    def idle(self, address: Address) -> Invocation:
+        """The same over a folder without files."""
+        return self._over(self.folder / "none", address)
+
+    def _over(self, folder: Path, address: Address) -> Invocation:
+        return Invocation([sys.executable, bare_loop.__file__, folder], self.folder, address.environment)
 
 
 class Ours(Contestant):
