@@ -40,9 +40,7 @@ SELECT pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('transaction_read_only') = 'on',
        pg_catalog.pg_backend_pid(),
        pg_catalog.current_setting('role'),
-       (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'),
-       pg_catalog.current_database(),
-       session_user::text
+       (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout')
 """
 
 
@@ -52,18 +50,14 @@ class Session:
 
     Attributes:
         prepared: Our own statements in it.
-        pid: The server process; another one than the handshake's behind a pooler.
         role: What ``SET ROLE`` was in force at the beginning, ``none`` usually.
         deadlock_timeout_ms: The server's setting.
     """
 
     connection: Connection
     prepared: Prepared
-    pid: int
     role: str
     deadlock_timeout_ms: int
-    database: str
-    user: str
 
 
 def open_lock_session(alias: str, wait_s: float = 0) -> Session:
@@ -165,4 +159,4 @@ def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
             remedy="Switch it off for this database or role, or point the alias at the primary.",
         )
     prepared = Prepared(connection, direct=pid == connection.handshake_pid)
-    return Session(connection, prepared, pid, *facts)
+    return Session(connection, prepared, *facts)
