@@ -96,7 +96,6 @@ def _listed(names: Sequence[str], limit: int) -> str:
 
 def _commands(newest: Sequence[SqlMigration]) -> str:
     commands = [
-        f"python manage.py sqlmigrate_apply --fake {migration.label} {migration.name.partition('_')[0]}"
-        for migration in newest
+        f"python manage.py sqlmigrate_apply --fake {migration.label} {migration.digits}" for migration in newest
     ]
     return f" {commands[0]}" if len(commands) == 1 else "".join(f"\n  {command}" for command in commands)

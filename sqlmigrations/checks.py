@@ -37,7 +37,8 @@ def register() -> None:
 def check_files(**_: Any) -> list[checks.CheckMessage]:
     """Settings and files, without touching a database."""
     from sqlmigrations.loader import load
-    from sqlmigrations.plan import Terms, validate
+    from sqlmigrations.pending import Terms
+    from sqlmigrations.plan import validate
 
     if problems := conf.problems():
         return [_message(checks.Error, "sqlmigrations.E001", finding) for finding in problems]
@@ -59,10 +60,7 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
 
     option = "" if alias == "default" else f" --database {alias}"
     try:
-        executor = Executor(alias)
-        status = executor.status()
-        # Only of what is pending: a file that was run by hand and recorded is in order.
-        dangers = executor.plan().dangers if status.pending else ()
+        status = Executor(alias).status()
     except SqlMigrationsError as error:
         if conf.problems():
             return []
@@ -77,7 +75,8 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
         hint = f"Apply them: python manage.py sqlmigrate_apply{option}"
         text = f"SQL migrations that are pending: {status.pending}."
         messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W001", obj=alias))
-    messages += [_message(checks.Warning, "sqlmigrations.W004", danger, alias) for danger in dangers]
+    # Only of what is pending: a file that was run by hand and recorded is in order.
+    messages += [_message(checks.Warning, "sqlmigrations.W004", danger, alias) for danger in status.dangers]
     return messages
 
 

@@ -18,7 +18,8 @@ from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
-from sqlmigrations.plan import Plan, Terms
+from sqlmigrations.pending import Terms
+from sqlmigrations.plan import Plan
 from sqlmigrations.records import RunMark
 from sqlmigrations.run import Bench, Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
@@ -88,7 +89,8 @@ class Executor:
         plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
         findings = (*plan.disagreements, *notes)
-        return Status(self.database, plan.comparison.entries, findings, tracking is Tracking.PRESENT)
+        present = tracking is Tracking.PRESENT
+        return Status(self.database, plan.comparison.entries, findings, present, plan.dangers)
 
     def plan(self, options: Options = DEFAULTS) -> Plan:
         """What a run would do now, without a lock and without writing.

@@ -42,7 +42,7 @@ def report(step: Step, statement: Statement | None, server: ServerError) -> Migr
         message = f"{migration.id} broke a constraint that is checked at its end, and was rolled back."
     finding = Finding("failed", Severity.ERROR, said.message, "", migration.id, migration.file.location, line, column)
     excerpt = "" if line is None else _excerpt(migration.file.text, line, column or 1, secrets)
-    remedy = advice(server).replace("LABEL NUMBER", f"{migration.label} {migration.name.partition('_')[0]}")
+    remedy = advice(server).replace("LABEL NUMBER", f"{migration.label} {migration.digits}")
     return MigrationFailed(message, finding=finding, excerpt=excerpt, server=said, remedy=remedy)
 
 

@@ -154,7 +154,7 @@ def _duplicate(other: SqlMigration, keep: SqlMigration, row: Applied | None, fre
     applied = row is not None and row.name == keep.name
     which = f"{keep.name} is applied, keep it" if applied else f"Keep {keep.name}, or the one that came first"
     remedy = f"{which}; rename the other: {_renumbering(other, free)}"
-    message = f"The number {other.name.partition('_')[0]} is taken by {keep.name}.sql as well."
+    message = f"The number {other.digits} is taken by {keep.name}.sql as well."
     return Finding("duplicate-version", Severity.ERROR, message, remedy, other.id, other.file.location)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sqlmigrations import directives, statements
-from sqlmigrations.scanner import ScanError, Split, Statement, TokenKind, significant, split
+from sqlmigrations.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
 from sqlmigrations.statements import Control
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
 
@@ -66,7 +66,7 @@ def parse(migration: SqlMigration) -> Script:
         danger = _danger(migration, "unterminated", message, _closing(error), error.line, error.column)
         dangers = [danger]
     else:
-        dangers = [_meta_command(migration, text, line, column) for text, line, column in _meta(found)]
+        dangers = [_meta_command(migration, meta) for meta in found.meta]
     settled, faults = directives.read(_header(migration.file.text, found))
     inner, isolation, refusals = _unwrap(migration, found.statements)
     mode = _mode(inner, settled)
@@ -130,10 +130,6 @@ def _header(text: str, found: Split) -> str:
     return text[: starts[0]] if starts else text
 
 
-def _meta(found: Split) -> Iterator[tuple[str, int, int]]:
-    return ((meta.text, meta.line, meta.column) for meta in found.meta)
-
-
 def _unwrap(migration: SqlMigration, found: tuple[Statement, ...]) -> tuple[tuple[Statement, ...], str, list[Finding]]:
     """Leaves out a BEGIN ... COMMIT around the whole file: the runner's transaction takes its place."""
     if len(found) < 2 or statements.control(found[0]) is not Control.BEGIN:
@@ -183,7 +179,7 @@ def _recorded_by_hand(migration: SqlMigration) -> str:
     return (
         "Keep such statements in a file of their own, and on every database, empty ones (tests, CI) too, run it by "
         f"hand ({_in_psql(migration)}), then record it: "
-        f"python manage.py sqlmigrate_apply --fake {migration.label} {migration.name.partition('_')[0]}"
+        f"python manage.py sqlmigrate_apply --fake {migration.label} {migration.digits}"
     )
 
 
@@ -197,14 +193,14 @@ def _spoken(statement: Statement) -> str:
     return " ".join((*words, "CONCURRENTLY") if concurrently and "CONCURRENTLY" not in words else words)
 
 
-def _meta_command(migration: SqlMigration, text: str, line: int, column: int) -> Finding:
-    command = text.split()[0]
+def _meta_command(migration: SqlMigration, meta: MetaCommand) -> Finding:
+    command = meta.text.split()[0]
     message = f"{command} is a psql command; PostgreSQL itself does not know it."
     remedy = next(
         (text for pattern, text in _INSTEAD if re.fullmatch(pattern, command)),
         f"Write out in SQL what {command} stands for: no file is included, no variable is filled in.",
     )
-    return _danger(migration, "psql-command", message, remedy, line, column)
+    return _danger(migration, "psql-command", message, remedy, meta.line, meta.column)
 
 
 def _fault(migration: SqlMigration, fault: directives.DirectiveFault) -> Finding:

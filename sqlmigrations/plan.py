@@ -5,37 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlmigrations import graph, lint
+from sqlmigrations import lint
 from sqlmigrations.exceptions import IntegrityError, PartialMigration, SqlMigrationsError, UnsafePlan
-from sqlmigrations.integrity import LEDGER_RULES, Comparison, compare
+from sqlmigrations.integrity import LEDGER_RULES, Comparison
 from sqlmigrations.loader import Loaded
-from sqlmigrations.parser import Script, parse
+from sqlmigrations.parser import Script
+from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.scanner import ScanError, split
-from sqlmigrations.target import EVERYTHING, Target, choose
-from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Severity, SqlMigration, State
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the caller and the settings allow.
-
-    Attributes:
-        database: The alias the plan is for.
-        databases: All aliases there are, for ``database:`` lines.
-        allow: Rules silenced for all files.
-        allow_late: Whether a number below an applied one may run without a ``late:`` line.
-        lock_timeout_ms: ``None`` means the server's deadlock_timeout plus one second.
-        statement_timeout_ms: ``None`` leaves what the role has.
-        credentials: Secrets of the alias itself.
-    """
-
-    database: str
-    databases: tuple[str, ...]
-    allow: frozenset[str] = frozenset()
-    allow_late: bool = False
-    lock_timeout_ms: int | None = None
-    statement_timeout_ms: int | None = None
-    credentials: frozenset[str] = field(default=frozenset(), repr=False)
+from sqlmigrations.target import Target, choose
+from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Severity, SqlMigration
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,23 +80,16 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
         ConfigurationError: The target or an allowed rule does not exist.
     """
     lint.check_allowed(terms.allow)
-    comparison = compare(loaded, ledger)
-    scripts, faults, elsewhere = _pending(comparison, terms)
-    final = {script.migration.id for script in scripts if script.directives.irreversible}
-    entries = (entry for entry in comparison.entries if entry.id not in elsewhere)
-    entries = (replace(entry, rollback_ready=False) if entry.id in final else entry for entry in entries)
-    comparison = replace(comparison, entries=tuple(entries))
-    edges, unknown = graph.resolve(scripts, {entry.id for entry in comparison.entries}, elsewhere)
-    ordered, cycles = graph.order(scripts, edges)
-    chosen = choose(ordered, edges, target, loaded)
+    order = arrange(loaded, ledger, terms)
+    comparison = order.comparison
+    chosen = choose(order.scripts, order.edges, target, loaded)
     steps = tuple(_step(script, comparison, terms) for script in chosen)
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
-    broken = [f for f in comparison.findings if f.severity is Severity.ERROR]
-    linted, creates = ([], {}) if cycles or faults else _lint(steps, terms)
+    linted, creates = _lint(steps, terms) if order.is_sound else ([], {})
     return Plan(
         steps=steps,
         comparison=comparison,
-        disagreements=(*loaded.findings, *broken, *faults, *unknown, *cycles, *_late(steps, comparison, terms)),
+        disagreements=(*order.disagreements, *_late(steps, comparison, terms)),
         dangers=(*_dangers(steps), *(f for f in linted if f.severity is Severity.ERROR)),
         warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
         creates=creates,
@@ -126,35 +97,8 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
 
 
 def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
-    """What is wrong with the files in themselves, whatever the ledger says."""
-    return build(loaded, (), terms, EVERYTHING).disagreements
-
-
-def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[Finding], set[str]]:
-    """The pending migrations of this database, what is wrong in their directives, and the ids of other databases'."""
-    scripts: list[Script] = []
-    faults: list[Finding] = []
-    elsewhere: set[str] = set()
-    for entry in comparison.entries:
-        if entry.state not in (State.PENDING, State.LATE) or entry.migration is None:
-            continue
-        script = parse(entry.migration)
-        alias = script.directives.database or terms.database
-        faults += script.faults
-        if alias not in terms.databases:
-            faults.append(_unknown_alias(script, alias, terms))
-        elif alias != terms.database:
-            elsewhere.add(entry.id)
-        else:
-            scripts.append(script)
-    return scripts, faults, elsewhere
-
-
-def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:
-    message = f"database: {alias} is no database of this project."
-    remedy = f"Write one of: {', '.join(terms.databases)}."
-    migration = script.migration
-    return Finding("directive", Severity.ERROR, message, remedy, migration.id, migration.file.location)
+    """What is wrong with the files in themselves, whatever the ledger says and whatever their statements do."""
+    return arrange(loaded, (), terms).disagreements
 
 
 def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
@@ -189,7 +133,7 @@ def _dangers(steps: Sequence[Step]) -> list[Finding]:
     found: list[Finding] = []
     before: dict[str, str] = {}
     for step in steps:
-        label, number = step.migration.label, step.migration.name.partition("_")[0]
+        label, number = step.migration.label, step.migration.digits
         first = f"First apply the files before it ({', '.join(before.values())}). " if before else ""
         for danger in step.script.dangers:
             by_hand = danger.rule == "non-transactional"

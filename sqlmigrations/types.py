@@ -124,6 +124,11 @@ class SqlMigration:
         return f"{self.label}.{self.name}"
 
     @property
+    def digits(self) -> str:
+        """The number as it is written, leading zeros and all."""
+        return self.name.partition("_")[0]
+
+    @property
     def key(self) -> str:
         """What identifies it in the ledger beside the label: the number without leading zeros."""
         return str(self.version)
@@ -230,12 +235,14 @@ class Status:
     Attributes:
         findings: What is wrong or worth knowing about files and ledger.
         tracked: Whether the tracking tables exist.
+        dangers: What in pending files would not be run.
     """
 
     database: str
     migrations: tuple[MigrationStatus, ...]
     findings: tuple[Finding, ...]
     tracked: bool
+    dangers: tuple[Finding, ...] = ()
 
     def count(self, *states: State) -> int:
         """How many migrations are in one of the states."""

@@ -7,7 +7,8 @@ import pytest
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.failure import report
 from sqlmigrations.masking import MASK
-from sqlmigrations.plan import Step, Terms, build
+from sqlmigrations.pending import Terms
+from sqlmigrations.plan import Step, build
 from sqlmigrations.target import Target
 from sqlmigrations.types import Finding, ServerError, Severity
 from tests.samples import loaded, migration

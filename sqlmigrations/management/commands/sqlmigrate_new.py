@@ -100,7 +100,7 @@ def _next_number(migrations: list[SqlMigration]) -> str:
     if not migrations:
         return "1".zfill(_WIDTH)
     newest = migrations[-1]
-    return str(newest.version + 1).zfill(len(newest.name.partition("_")[0]))
+    return str(newest.version + 1).zfill(len(newest.digits))
 
 
 def _refuse_taken(paths: Sequence[Path]) -> None:
