@@ -4,6 +4,10 @@
 * ``database_waiting``: ``database``, ``wait_s``, ``reason`` - the server is waited for, told once per wait.
 * ``run_started``: ``run_id``, ``database``.
 * ``migration_started``: ``run_id``, ``database``, ``step``; a listener that raises vetoes the migration.
+* ``migration_watched``: ``run_id``, ``database``, ``step``, ``glimpse`` - about once a second while a statement takes
+  longer than a second; sent from a thread of its own.
+* ``migration_retrying``: ``run_id``, ``database``, ``step``, ``attempt``, ``delay_s``, ``error``, ``blockers`` - an
+  attempt failed by a lock or a deadlock, was rolled back, and the next one begins after ``delay_s`` seconds.
 * ``migration_finished``: ``run_id``, ``database``, ``step``, ``outcome``, ``error``; one of the last two is ``None``.
 * ``run_finished``: ``run_id``, ``database``, ``outcomes``, ``error``, ``duration_ms``.
 
@@ -18,5 +22,7 @@ lock_waiting = Signal()
 database_waiting = Signal()
 run_started = Signal()
 migration_started = Signal()
+migration_watched = Signal()
+migration_retrying = Signal()
 migration_finished = Signal()
 run_finished = Signal()

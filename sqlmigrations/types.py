@@ -307,3 +307,48 @@ class Outcome:
     attempts: int = 1
     notices: tuple[str, ...] = ()
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that stands in the way of a statement of ours.
+
+    Attributes:
+        state: As ``pg_stat_activity`` says it, such as ``idle in transaction``; empty where rights do not let us see.
+        age_s: How long its transaction has been open, seconds; ``None`` where rights do not let us see.
+        relation: What it holds and we wait for, as SQL would name it; empty when it is no relation.
+        query: Its last statement; ``None`` where rights do not let us see.
+    """
+
+    pid: int
+    user: str
+    application: str
+    state: str
+    age_s: float | None
+    relation: str = ""
+    query: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What a statement that takes long was seen doing.
+
+    Attributes:
+        migration: ``label.NNN_slug``.
+        number: Which statement of the file, from 1.
+        total: How many there are.
+        line: Where it stands in the file.
+        elapsed_s: How long it has been running, seconds.
+        blockers: Who it waits for, the nearest first; empty when it works.
+        phase: What the server says it is doing, such as ``building index: scanning table``; empty when it is silent.
+        percent: How much of the phase is done, 0 to 100; ``None`` when that is not known.
+    """
+
+    migration: str
+    number: int
+    total: int
+    line: int
+    elapsed_s: float
+    blockers: tuple[Blocker, ...] = ()
+    phase: str = ""
+    percent: float | None = None
