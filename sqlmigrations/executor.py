@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 from django.db import connections
@@ -120,41 +120,44 @@ class Executor:
             IntegrityError: Files and ledger do not agree; nothing has run.
             UnsafePlan: A safety rule stopped the plan; nothing has run.
         """
-        if connections[self.database].in_atomic_block:
-            raise ConfigurationError(
-                "sqlmigrations cannot run inside transaction.atomic() or a TestCase: its files commit by themselves.",
-                remedy="Call it outside the block; in tests use TransactionTestCase or a fixture of the session.",
-            )
+        self._refuse_in_atomic()
         loaded = self._load()
         if loaded.findings:
             self._refuse(self._build(loaded, self._rows_at_hand(), options))
-        fence_wait_ms = self.settings.lock_wait_ms if options.lock_wait_ms is None else options.lock_wait_ms
-        guard = postgresql.open_lock_session(self.database, options.wait_for_db_s)
+        with self._locked(options.lock_wait_ms, options.wait_for_db_s) as (lock, bench, tracking):
+            queries = bench.session.connection
+            rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
+            plan = self._guarded(self._build(loaded, rows, options), queries, rows, options)
+            self._refuse(plan)
+            with Run(plan, self._mark(), self.ledger, bench, lock, options.mode).closing() as run:
+                yield run
+
+    @contextmanager
+    def _locked(self, lock_wait_ms: int | None, wait_for_db_s: float) -> Iterator[tuple[HeldLock, Bench, Tracking]]:
+        """The lock and a work connection that may write, for as long as the block lasts."""
+        wait_ms = self.settings.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
+        guard = postgresql.open_lock_session(self.database, wait_for_db_s)
         try:
             key = locking.LockKey.of(self.settings.schema)
-            lock = locking.acquire(guard.connection, key, fence_wait_ms, self._announce_wait)
-            with self._run(loaded, options, lock, fence_wait_ms) as run:
-                yield run
+            lock = locking.acquire(guard.connection, key, wait_ms, self._announce_wait)
+            with closing(Bench(self.database, wait_ms)) as bench:
+                tracking = self.ledger.tracking(bench.session.connection)
+                rights.check_writing(bench.session.connection, self.ledger, tracking)
+                yield lock, bench, tracking
         except StatementFailed as failed:
             raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
         finally:
             guard.connection.close()
 
-    @contextmanager
-    def _run(self, loaded: Loaded, options: Options, lock: HeldLock, fence_wait_ms: int) -> Iterator[Run]:
-        bench = Bench(self.database, fence_wait_ms)
-        try:
-            queries = bench.session.connection
-            tracking = self.ledger.tracking(queries)
-            rights.check_writing(queries, self.ledger, tracking)
-            rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
-            plan = self._guarded(self._build(loaded, rows, options), queries, rows, options)
-            self._refuse(plan)
-            mark = RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
-            with Run(plan, mark, self.ledger, bench, lock, options.mode).closing() as run:
-                yield run
-        finally:
-            bench.close()
+    def _refuse_in_atomic(self) -> None:
+        if connections[self.database].in_atomic_block:
+            raise ConfigurationError(
+                "sqlmigrations cannot run inside transaction.atomic() or a TestCase: its files commit by themselves.",
+                remedy="Call it outside the block; in tests use TransactionTestCase or a fixture of the session.",
+            )
+
+    def _mark(self) -> RunMark:
+        return RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
 
     def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
         plan = planning.build(loaded, rows, self._terms(options), options.target)
