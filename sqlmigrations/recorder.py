@@ -10,7 +10,7 @@ from sqlmigrations.backends.base import Queries
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
-from sqlmigrations.ledger import Ledger, literal, quote
+from sqlmigrations.ledger import EVENTS, Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
 from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
@@ -39,29 +39,30 @@ _CHECK_CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE;"
 # Deferred triggers run before it: they may need the path their file has set.
 _RESTORE_PATH = "SET LOCAL search_path = pg_catalog;"
 
-# Nothing of it takes effect but in the transaction that inserted the row; the UPDATE, last, says whether it did.
-# Three statements, because the server plans them in half the time of one with two of them in its WITH.
+# The event names the row that was completed, in the transaction that inserted it. Where there is no such row any more
+# the columns stay empty that may not be: nothing of it is kept, and the error says which of the two was missing.
 _COMPLETE = (
     """
 INSERT INTO {texts} (checksum, body)
 SELECT t.checksum, t.body
   FROM unnest(%s::text[], %s::text[]) AS t (checksum, body)
- WHERE pg_catalog.pg_current_xact_id()::text = %s
     ON CONFLICT (checksum) DO NOTHING
 """,
     """
+WITH completed AS (
+    UPDATE {ledger}
+       SET state = 'applied', execution_ms = %s, statements_done = %s, metadata = metadata || %s::jsonb,
+           applied_at = pg_catalog.clock_timestamp()
+     WHERE label = %s AND key = %s AND state = 'running'
+    RETURNING label, key, name
+)
 INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
-SELECT %s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb
- WHERE pg_catalog.pg_current_xact_id()::text = %s
-""",
-    """
-UPDATE {ledger}
-   SET state = 'applied', execution_ms = %s, statements_done = %s, metadata = metadata || %s::jsonb,
-       applied_at = pg_catalog.clock_timestamp()
- WHERE label = %s AND key = %s AND state = 'running' AND pg_catalog.pg_current_xact_id()::text = %s
-RETURNING 1
+SELECT CASE WHEN pg_catalog.pg_current_xact_id()::text = %s THEN %s::uuid END,
+       CASE WHEN c.key IS NOT NULL THEN %s END, c.label, c.key, c.name, %s, %s, %s, %s, %s::jsonb
+  FROM (SELECT) AS always LEFT JOIN completed AS c ON true
 """,
 )
+_NOT_NULL = "23502"
 
 _EVENT = """
 INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
@@ -123,8 +124,8 @@ class Recorder:
             )
         return Claim(step, xid)
 
-    def complete(self, session: Session, claim: Claim, run: RunMark, ran: Ran, settled: Settled) -> None:
-        """Runs deferred checks and completes the row, in the transaction that inserted it; does not commit.
+    def close(self, session: Session, claim: Claim, run: RunMark, ran: Ran, settled: Settled) -> None:
+        """Runs deferred checks, completes the row in the transaction that inserted it, and commits: one message.
 
         Args:
             session: The work connection.
@@ -134,30 +135,26 @@ class Recorder:
             settled: Whether the session can be another than the file met it.
 
         Raises:
-            NotRecorded: This is no longer that transaction.
-            RowRemoved: It is, but the row is gone.
-            StatementFailed: A deferred constraint does not hold.
+            NotRecorded: This is no longer that transaction; nothing of the message took effect.
+            RowRemoved: It is, but the row is gone; the transaction has failed.
+            StatementFailed: A deferred constraint does not hold, or the connection went away: then the server may have
+                committed.
         """
-        migration, by = claim.step.migration, provenance.collect()
         kept = _kept(claim.step) if run.keep_sql else []
-        metadata: dict[str, object] = {"faked": True} if ran.event == "faked" else {}
-        if migration.down in kept and migration.down is not None:
-            metadata["down_checksum"] = migration.down.checksum
-        detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
         params: list[object] = [] if settled is Settled.YES else [session.role]
-        params += [[file.checksum for file in kept], [file.text for file in kept], claim.xid]
-        params += [str(run.id), ran.event, migration.label, migration.key, migration.name]
-        params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail), claim.xid]
-        params += [ran.execution_ms, ran.statements, json.dumps(metadata)]
-        params += [migration.label, migration.key, claim.xid]
+        params += [[file.checksum for file in kept], [file.text for file in kept], *_completion(claim, run, ran, kept)]
         if settled is Settled.YES:
             sql = _CHECK_CONSTRAINTS + session.prepared.sql("sqlmigrations_complete", self._complete)
         else:
             # What was prepared may be gone as well.
             sql = _RESTORE_ROLE + _CHECK_CONSTRAINTS + _RESTORE_PATH + ";".join(self._complete)
-        if not session.connection.query(sql, params):
-            current = session.connection.query("SELECT pg_catalog.pg_current_xact_id_if_assigned()::text")[0][0]
-            raise RowRemoved if current == claim.xid else NotRecorded
+        try:
+            session.connection.query(f"{sql};COMMIT", params)
+        except StatementFailed as failed:
+            server = failed.server
+            if server.sqlstate == _NOT_NULL and server.table == f"{self._schema}.{EVENTS}":
+                raise (NotRecorded if server.column == "run_id" else RowRemoved) from None
+            raise
 
     def withdraw(self, queries: Queries, claim: Claim) -> None:
         """Takes back a row that a COMMIT hidden in its file made permanent."""
@@ -194,6 +191,16 @@ def _row(step: Step, run: RunMark) -> list[object]:
     row = [migration.label, migration.key, migration.version, migration.name, script.mode.value]
     row += [migration.file.checksum, sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
     return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(metadata)]
+
+
+def _completion(claim: Claim, run: RunMark, ran: Ran, kept: list[SqlFile]) -> list[object]:
+    migration, by = claim.step.migration, provenance.collect()
+    metadata: dict[str, object] = {"faked": True} if ran.event == "faked" else {}
+    if migration.down in kept and migration.down is not None:
+        metadata["down_checksum"] = migration.down.checksum
+    detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
+    params = [ran.execution_ms, ran.statements, json.dumps(metadata), migration.label, migration.key, claim.xid]
+    return [*params, str(run.id), ran.event, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
 
 
 def _kept(step: Step) -> list[SqlFile]:

@@ -94,8 +94,7 @@ def found(place: Workplace, step: Step) -> float:
 def fake(place: Workplace, step: Step) -> None:
     """Records a file without running it."""
     claim = _claim(place, step, begin(step))
-    _complete(place, claim, Ran("faked", None, 0))
-    _commit(place, claim)
+    _close(place, claim, Ran("faked", None, 0))
 
 
 def lock_timeout_ms(session: Session, step: Step) -> int:
@@ -145,21 +144,30 @@ def _put_encoding_back(place: Workplace, step: Step) -> None:
 
 def _finish(place: Workplace, claim: Claim, started: float, attempt: int) -> float:
     execution_ms = round((time.perf_counter() - started) * 1000, 3)
-    _complete(place, claim, Ran("applied", execution_ms, len(claim.step.script.statements), attempt))
-    _commit(place, claim)
+    _close(place, claim, Ran("applied", execution_ms, len(claim.step.script.statements), attempt))
     return execution_ms
 
 
-def _complete(place: Workplace, claim: Claim, ran: Ran) -> None:
+def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
+    """Completes the row and commits; where the answer never comes, looks which of the two it was."""
+    step = claim.step
     try:
-        with _reporting(place, claim.step):
-            place.recorder.complete(place.session, claim, place.run, ran, _settled(claim.step))
+        place.recorder.close(place.session, claim, place.run, ran, _settled(step))
     except RowRemoved:
-        raise row_removed(claim.step) from None
+        _rollback(place)
+        raise row_removed(step) from None
     except NotRecorded:
         # What the file did to the session took effect with it, a role without rights on our tables among it.
         place.recorder.withdraw(place.reopen(0).connection, claim)
-        raise transaction_ended(claim.step) from None
+        raise transaction_ended(step) from None
+    except StatementFailed as failed:
+        if failed.server.lost and failed.server.sqlstate != _TRANSACTION_TIMEOUT:
+            _resolve(place, claim, failed)
+        else:
+            _give_up(place, step, None, failed)
+    except BaseException:
+        _rollback(place)
+        raise
 
 
 def _settled(step: Step) -> Settled:
@@ -167,15 +175,6 @@ def _settled(step: Step) -> Settled:
         if statements.sets(statement) is not None or statements.touches_session(statement):
             return Settled.PERHAPS_NOT
     return Settled.YES
-
-
-def _commit(place: Workplace, claim: Claim) -> None:
-    try:
-        place.connection.query("COMMIT")
-    except StatementFailed as failed:
-        if not failed.server.lost:
-            _give_up(place, claim.step, None, failed)
-        _resolve(place, claim, failed)
 
 
 def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:

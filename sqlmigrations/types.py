@@ -277,6 +277,8 @@ class ServerError:
         sqlstate: Five characters; empty when the connection was lost, which carries none.
         position: Character in the statement sent, from 1.
         lost: The connection is gone.
+        table: ``schema.table`` whose row or constraint it is about; empty when it names none.
+        column: The column of it.
     """
 
     sqlstate: str
@@ -286,6 +288,8 @@ class ServerError:
     context: str = ""
     position: int | None = None
     lost: bool = False
+    table: str = ""
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,6 +241,8 @@ def _server_error(error: BaseException, lost: bool, secrets: frozenset[str]) -> 
         context=said("context"),
         position=int(position) if position else None,
         lost=lost,
+        table=f"{said('schema_name')}.{said('table_name')}" if said("table_name") else "",
+        column=said("column_name"),
     )
 
 

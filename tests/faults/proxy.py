@@ -87,13 +87,13 @@ class Proxy:
         return f"postgresql://{user}@127.0.0.1:{self.port}{parts.path}?sslmode=disable&gssencmode=disable"
 
     def cut(self, *cuts: Cut) -> None:
-        """The next COMMITs are cut like this, one each."""
+        """The next messages that end in COMMIT are cut like this, one each."""
         self._cuts += cuts
 
     def note(self, kind: bytes, body: bytes) -> Cut | None:
         if kind in _ASKING:
             self.asked.append(body.strip(b"\0"))
-        return self._cuts.pop(0) if self._cuts and body.strip(b"\0") == _COMMIT else None
+        return self._cuts.pop(0) if self._cuts and body.strip(b"\0").endswith(_COMMIT) else None
 
     def _dial(self) -> socket.socket:
         if isinstance(self._address, tuple):

@@ -70,7 +70,7 @@ def test_f26_f27_the_tracking_tables_themselves_survive_a_cut(site: FaultySite, 
     assert [event["name"] for event in site.events("applied")] == ["000_migration_tracking", "001_a"]
 
 
-def test_f12_a_deferred_constraint_is_checked_before_commit_is_sent(site: FaultySite, proxy: Proxy) -> None:
+def test_f12_a_deferred_constraint_is_checked_before_the_row_is_completed(site: FaultySite, proxy: Proxy) -> None:
     site.query("CREATE TABLE vendor (id int PRIMARY KEY)")
     site.query("CREATE TABLE invoice (vendor_id int REFERENCES vendor DEFERRABLE INITIALLY DEFERRED)")
     assert site.apply().returncode == 0
@@ -80,8 +80,11 @@ def test_f12_a_deferred_constraint_is_checked_before_commit_is_sent(site: Faulty
 
     assert failed.returncode == 1
     assert "PostgreSQL 23503" in failed.stderr
+    assert "checked at its end, and was rolled back" in failed.stderr
+    (closing,) = (asked for asked in proxy.asked if asked.endswith(b"COMMIT"))
+    assert closing.startswith(b"SET CONSTRAINTS ALL IMMEDIATE;")
     assert b"ROLLBACK" in proxy.asked
-    assert b"COMMIT" not in proxy.asked
+    assert site.names() == []
 
 
 def questions(site: FaultySite, proxy: Proxy, driver: str) -> int:

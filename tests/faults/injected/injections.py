@@ -37,7 +37,7 @@ def die_before_commit() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
-    transaction._commit = die  # type: ignore[assignment]
+    transaction._close = die  # type: ignore[assignment]
 
 
 def go_a_day_back() -> None:
