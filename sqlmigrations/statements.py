@@ -16,6 +16,7 @@ __all__ = [
     "begin_options",
     "control",
     "is_neutral",
+    "is_on",
     "refuses_transaction",
     "sets",
     "touches_session",
@@ -159,7 +160,7 @@ def _without_options(words: list[str]) -> list[str]:
     return words[words.index(")") + 1 :] if words[1:2] == ["("] and ")" in words else words[1:]
 
 
-def _is_on(words: list[str], option: str, *, default: bool) -> bool:
+def is_on(words: list[str], option: str, *, default: bool) -> bool:
     """The value of a boolean option in a parenthesised list; a name alone means on."""
     for index, word in enumerate(words):
         if word == option and words[index - 1] in ("(", ","):
@@ -179,7 +180,7 @@ def _index(words: list[str]) -> bool:
 def _reindex(words: list[str]) -> bool:
     target = _without_options(words)[:2]
     whole = target[:1] in (["schema"], ["database"], ["system"])
-    return whole or target[1:] == ["concurrently"] or _is_on(words, "concurrently", default=False)
+    return whole or target[1:] == ["concurrently"] or is_on(words, "concurrently", default=False)
 
 
 def _alter_table(words: list[str]) -> bool:
@@ -191,13 +192,13 @@ def _cluster(words: list[str]) -> bool:
 
 
 def _create_subscription(words: list[str]) -> bool:
-    return _is_on(words, "create_slot", default=_is_on(words, "connect", default=True))
+    return is_on(words, "create_slot", default=is_on(words, "connect", default=True))
 
 
 def _alter_subscription(words: list[str]) -> bool:
     action = words[3:5]
     if action[1:] == ["publication"]:
-        return _is_on(words, "refresh", default=True)
+        return is_on(words, "refresh", default=True)
     return action == ["set", "("] and any(option in words for option in ("failover", "two_phase"))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlmigrations.lexer import Token
-from sqlmigrations.lint.reading import Name, Reader, commas, depths, is_word, outer
+from sqlmigrations.reading import Name, Reader, commas, depths, is_word, outer
 
 _CONSTRAINTS = ("foreign key", "primary key", "not null", "check", "unique", "exclude")
 _CLAUSES = frozenset(

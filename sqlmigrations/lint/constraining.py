@@ -10,9 +10,9 @@ from sqlmigrations.lint.alterations import (
     altered_column,
     new_constraint,
 )
-from sqlmigrations.lint.reading import Reader, find, has, phrase, plain_name
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
+from sqlmigrations.reading import Reader, find, has, phrase, plain_name
 from sqlmigrations.types import Severity
 
 _SUFFIXES = {"check": "check", "foreign key": "fkey", "not null": "not_null"}

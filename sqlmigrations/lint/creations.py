@@ -10,7 +10,7 @@ from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import actions, new_column
 from sqlmigrations.lint.literals import code_in
 from sqlmigrations.lint.objects import Created, Creation, Kind
-from sqlmigrations.lint.reading import Name, Reader, find, is_word
+from sqlmigrations.reading import Name, Reader, find, is_word
 from sqlmigrations.scanner import Statement
 from sqlmigrations.statements import sets
 

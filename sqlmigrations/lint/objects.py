@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
-from sqlmigrations.lint.reading import Name
+from sqlmigrations.reading import Name
 from sqlmigrations.scanner import Statement
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlmigrations.lint.objects import Kind
-from sqlmigrations.lint.reading import Name, Reader, phrase
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
+from sqlmigrations.reading import Name, Reader, phrase
 from sqlmigrations.types import Severity
 
 _KINDS = {

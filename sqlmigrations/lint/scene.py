@@ -11,7 +11,7 @@ from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import Action, Column, Constraint, actions, new_column, new_constraint
 from sqlmigrations.lint.creations import column_name
 from sqlmigrations.lint.objects import Created, Kind
-from sqlmigrations.lint.reading import Name, Reader
+from sqlmigrations.reading import Name, Reader
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Allowance, Mode
 

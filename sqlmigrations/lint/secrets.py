@@ -9,7 +9,7 @@ from itertools import groupby, islice, takewhile
 
 from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.literals import code, decoded, is_literal, pieces
-from sqlmigrations.lint.reading import Reader, depths
+from sqlmigrations.reading import Reader, depths
 from sqlmigrations.scanner import Statement
 
 # Looked for before a statement is taken apart, so that a million INSERT lines cost next to nothing.

@@ -9,9 +9,9 @@ from sqlmigrations import statements
 from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.literals import decoded
 from sqlmigrations.lint.objects import Kind
-from sqlmigrations.lint.reading import Name, Reader, is_word
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
+from sqlmigrations.reading import Name, Reader, is_word
 from sqlmigrations.scanner import Statement
 from sqlmigrations.statements import Control
 from sqlmigrations.types import Mode, Severity

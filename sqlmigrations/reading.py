@@ -23,12 +23,14 @@ class Name:
         schema: Empty for none, ``public`` and ``pg_temp``.
         parts: The name with what stands before its dots, as the file has them, quotes included.
         start: Where it stands in the file.
+        path: The same parts as PostgreSQL folds them, ``public`` too; empty for a name made of others.
     """
 
     schema: str
     name: str
     parts: tuple[str, ...] = field(compare=False)
     start: int = field(compare=False)
+    path: tuple[str, ...] = field(compare=False, default=())
 
     def __str__(self) -> str:
         return ".".join(self.parts)
@@ -98,7 +100,7 @@ class Reader:
             return None
         schema = parts[-2] if len(parts) > 1 and parts[-2] not in _HOME_SCHEMAS else ""
         written = tuple(token.text for token in self.tokens[first : self.at] if token.text != ".")
-        return Name(schema, parts[-1], written, self.tokens[first].start)
+        return Name(schema, parts[-1], written, self.tokens[first].start, tuple(parts))
 
     def names(self) -> list[Name]:
         """Steps over names separated by commas, each with ONLY before and ``*`` or arguments after it."""
