@@ -1,4 +1,4 @@
-"""A door in front of the server that counts round trips: how often a client speaks after the server has answered."""
+"""A door in front of the server that counts round trips, and may take its time for each as a network does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import selectors
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ _CHUNK = 65536
 
 
 class Counter:
-    """Round trips of all connections so far, those of the logins included."""
+    """Round trips of all connections so far, those of the logins included: a client speaks after the server did."""
 
     def __init__(self) -> None:
         self.round_trips = 0
@@ -30,17 +31,22 @@ class Counter:
 
 
 @contextmanager
-def counted(address: Address) -> Iterator[tuple[Address, Counter]]:
-    """The same database behind a socket of ours, and the counter of what passes it."""
+def counted(address: Address, round_trip_s: float = 0) -> Iterator[tuple[Address, Counter]]:
+    """The same database behind a socket of ours, and the counter of what passes it.
+
+    Args:
+        address: The database.
+        round_trip_s: How long each round trip takes beside what the server needs, seconds.
+    """
     counter = Counter()
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(Path(folder) / f".s.PGSQL.{address.port}"))
         listener.listen()
-        threading.Thread(target=_accept, args=(listener, address, counter), daemon=True).start()
+        threading.Thread(target=_accept, args=(listener, address, counter, round_trip_s), daemon=True).start()
         yield replace(address, host=folder), counter
 
 
-def _accept(listener: socket.socket, address: Address, counter: Counter) -> None:
+def _accept(listener: socket.socket, address: Address, counter: Counter, round_trip_s: float) -> None:
     while True:
         try:
             client, _ = listener.accept()
@@ -48,10 +54,10 @@ def _accept(listener: socket.socket, address: Address, counter: Counter) -> None
             return  # the block has been left
         server = socket.socket(socket.AF_UNIX)
         server.connect(f"{address.host}/.s.PGSQL.{address.port}")
-        threading.Thread(target=_carry, args=(client, server, counter), daemon=True).start()
+        threading.Thread(target=_carry, args=(client, server, counter, round_trip_s), daemon=True).start()
 
 
-def _carry(client: socket.socket, server: socket.socket, counter: Counter) -> None:
+def _carry(client: socket.socket, server: socket.socket, counter: Counter, round_trip_s: float) -> None:
     with client, server, selectors.DefaultSelector() as selector:
         selector.register(client, selectors.EVENT_READ, server)
         selector.register(server, selectors.EVENT_READ, client)
@@ -63,5 +69,6 @@ def _carry(client: socket.socket, server: socket.socket, counter: Counter) -> No
                     return
                 if key.fileobj is client and speaker is server:
                     counter.one_more()
+                    time.sleep(round_trip_s)
                 speaker = client if key.fileobj is client else server
                 key.data.sendall(data)
