@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlmigrations import signals
+from sqlmigrations import glimpses, signals
 from sqlmigrations.exceptions import MigrationFailed
+from sqlmigrations.glimpses import Occasion, Pace
+from sqlmigrations.masking import mask
 from sqlmigrations.types import Result
 
 logger = logging.getLogger("sqlmigrations")
@@ -18,12 +20,16 @@ logger = logging.getLogger("sqlmigrations")
 logger.addHandler(logging.NullHandler())
 
 _FIELDS = ("event", "run_id", "database", "migration", "duration_ms", "statements", "checksum", "attempts", "sqlstate")
+# What was told of the migration that each run is at.
+_paces: dict[str, Pace] = {}
 
 
 def connect() -> None:
     """Starts listening; calling it again changes nothing."""
     signals.run_started.connect(_run_started, dispatch_uid="sqlmigrations.logs")
     signals.migration_started.connect(_migration_started, dispatch_uid="sqlmigrations.logs")
+    signals.migration_watched.connect(_migration_watched, dispatch_uid="sqlmigrations.logs")
+    signals.migration_retrying.connect(_migration_retrying, dispatch_uid="sqlmigrations.logs")
     signals.migration_finished.connect(_migration_finished, dispatch_uid="sqlmigrations.logs")
     signals.run_finished.connect(_run_finished, dispatch_uid="sqlmigrations.logs")
     signals.lock_waiting.connect(_lock_waiting, dispatch_uid="sqlmigrations.logs")
@@ -50,7 +56,24 @@ def _database_waiting(database: str, reason: str, **_: object) -> None:
 
 def _migration_started(step: Any, **common: Any) -> None:
     migration = step.migration
+    _paces[str(common["run_id"])] = Pace()
     _log(logging.DEBUG, f"Applying {migration.id}", event="migration_started", **_about(step, common))
+
+
+def _migration_watched(step: Any, glimpse: Any, **common: Any) -> None:
+    """Sent once a second; a record of each would bury the others."""
+    pace = _paces.setdefault(str(common["run_id"]), Pace())
+    if occasion := pace.occasion(glimpse):
+        level = logging.WARNING if occasion is Occasion.BLOCKED else logging.INFO
+        message = f"{step.migration.id}: {mask(glimpses.account(glimpse, pace.age_s), step.secrets)}"
+        _log(level, message, event="migration_watched", **_about(step, common))
+
+
+def _migration_retrying(step: Any, attempt: int, delay_s: float, error: Any, blockers: Any, **common: Any) -> None:
+    _paces.setdefault(str(common["run_id"]), Pace()).meets(blockers)
+    reason = mask(glimpses.obstacle(blockers), step.secrets) or error.message
+    message = f"{step.migration.id}: attempt {attempt} gave up: {reason}; next try in {delay_s:.1f} s"
+    _log(logging.WARNING, message, event="migration_retrying", attempts=attempt, **_about(step, common))
 
 
 def _migration_finished(step: Any, outcome: Any, error: Any, **common: Any) -> None:
@@ -68,6 +91,7 @@ def _run_finished(outcomes: Any, error: Any, duration_ms: float, **common: Any) 
     done = sum(outcome.result is not Result.FAILED for outcome in outcomes)
     message = f"Run finished, {done} done" + (f", stopped by {type(error).__name__}" if error else "")
     level = logging.ERROR if error else logging.INFO if outcomes else logging.DEBUG
+    _paces.pop(str(common["run_id"]), None)
     fields = {"run_id": str(common["run_id"]), "database": common["database"], "duration_ms": round(duration_ms, 3)}
     _log(level, message, event="run_finished", **fields)
 

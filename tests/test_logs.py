@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sqlmigrations import logs, signals
+from sqlmigrations.executor import Executor
+from sqlmigrations.types import Blocker, Glimpse
 from tests.inprocess import LocalSite
 
 FIELDS = ("event", "run_id", "database", "migration", "duration_ms", "statements", "checksum", "attempts", "sqlstate")
@@ -110,6 +113,35 @@ def test_waiting_for_the_server_is_a_warning(log: pytest.LogCaptureFixture) -> N
     (record,) = records(log)
     assert (record["level"], record["event"], record["database"]) == ("WARNING", "database_waiting", "default")
     assert log.messages == ["Waiting for the database: refused"]
+
+
+def test_a_long_file_is_told_now_and_then_and_who_is_in_its_way_at_once(
+    local_site: LocalSite, log: pytest.LogCaptureFixture
+) -> None:
+    local_site.write("001_a.sql", "SELECT 1;\n")
+    with local_site.configured():
+        (_, step) = Executor().plan().steps
+    run: dict[str, Any] = {"sender": None, "run_id": "r", "database": "default", "step": step}
+    long = Glimpse("project.001_a", 1, 1, 1, 12.4)
+    web = Blocker(4711, "shop", "web", "idle in transaction", 38.0, "invoices")
+    signals.migration_started.send(**run)
+
+    for blockers in ((), (web,), (web,)):
+        signals.migration_watched.send_robust(**run, glimpse=replace(long, blockers=blockers))
+    signals.migration_retrying.send_robust(**run, attempt=1, delay_s=1.5, error=None, blockers=(web,))
+
+    watched, retrying = records(log)[1:]
+    assert (watched["level"], watched["event"], watched["migration"]) == (
+        "WARNING",
+        "migration_watched",
+        long.migration,
+    )
+    assert (retrying["level"], retrying["event"], retrying["attempts"]) == ("WARNING", "migration_retrying", 1)
+    held = 'held by pid 4711 (app "web", idle in transaction 38 s)'
+    assert log.messages[1:] == [
+        f"project.001_a: waiting for invoices, {held}; statement 1 of 1, 12 s",
+        f"project.001_a: attempt 1 gave up: invoices is {held}; next try in 1.5 s",
+    ]
 
 
 def test_connecting_twice_does_not_double_the_records(log: pytest.LogCaptureFixture) -> None:

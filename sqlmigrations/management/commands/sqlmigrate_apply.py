@@ -9,18 +9,17 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sqlmigrations import signals
 from sqlmigrations.exceptions import ExitCode, Interrupted, MigrationFailed, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
 from sqlmigrations.failure import mask_lines
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
+from sqlmigrations.management.progress import Progress
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import Target
 from sqlmigrations.types import Finding, Result, Severity
 
-_WORDS = {Result.APPLIED: "OK", Result.EMPTY: "OK, empty", Result.FAKED: "FAKED", Result.SKIPPED: "SKIPPED"}
 _SHOWN_STATEMENTS = 200
 _STATEMENT_WIDTH = 100
 
@@ -59,8 +58,9 @@ class Command(SqlMigrationsCommand):
         """Reads the options and does one of apply, plan and check."""
         self.verbosity: int = options["verbosity"]
         self.json: bool = options["format"] == "json"
-        self.progress = self.stderr if self.json else self.stdout
         executor = Executor(options["database"])
+        out = self.stderr if self.json else self.stdout
+        self.progress = Progress(out, self.style, executor.database, self.verbosity)
         order = _options(options)
         if options["plan"] or options["check"]:
             self._show_plan(executor, order, check=options["check"])
@@ -95,7 +95,7 @@ class Command(SqlMigrationsCommand):
         started = time.perf_counter()
         run: Run | None = None
         try:
-            with _interrupts_raised(), self._waiting_told(), executor.run(order) as run:
+            with _interrupts_raised(), self.progress.listening(), executor.run(order) as run:
                 self._announce(run.plan, executor.database)
                 for step in run.plan.steps:
                     self._perform(run, step)
@@ -106,45 +106,22 @@ class Command(SqlMigrationsCommand):
             raise
         self._summarise(executor.database, run, time.perf_counter() - started)
 
-    @contextmanager
-    def _waiting_told(self) -> Iterator[None]:
-        def for_lock(holder: object, **_: object) -> None:
-            self._say(f"  Waiting for the migration lock, held by {holder} ...")
-
-        def for_server(wait_s: float, reason: str, **_: object) -> None:
-            self._say(f"  Waiting up to {wait_s:g} s for the database: {reason} ...")
-
-        signals.lock_waiting.connect(for_lock, weak=False)
-        signals.database_waiting.connect(for_server, weak=False)
-        try:
-            yield
-        finally:
-            signals.lock_waiting.disconnect(for_lock)
-            signals.database_waiting.disconnect(for_server)
-
     def _announce(self, plan: Plan, database: str) -> None:
         if plan.steps:
-            self._say(self.style.MIGRATE_HEADING(f'Running SQL migrations on "{database}":'))
+            self.progress.say(self.style.MIGRATE_HEADING(f'Running SQL migrations on "{database}":'))
         self._warn(plan.warnings)
 
     def _perform(self, run: Run, step: Step) -> None:
-        opening = f"  Applying {step.migration.id}..."
-        if self.progress.isatty():
-            self._say(opening, ending="")
-            opening = ""
-        # In a log the line comes whole when it ends: what others write meanwhile would tear it apart.
+        self.progress.begin(step.migration.id)
         try:
             outcome = run.perform(step)
         except BaseException as error:
-            self._say(opening + self.style.ERROR(" FAILED"))
+            self.progress.fail()
             if isinstance(error, MigrationFailed):
                 self._tell_statements(step, error.finding.line)
                 self._tell_notices(error.notices)
             raise
-        took = rendering.duration(outcome.duration_ms)
-        self._say(opening + self.style.SUCCESS(f" {_WORDS[outcome.result]} ({took})"))
-        if outcome.note:
-            self._say(f"      {outcome.note}")
+        self.progress.end(outcome)
         if outcome.result is Result.APPLIED:
             self._tell_statements(step, None)
         self._tell_notices(outcome.notices)
@@ -156,37 +133,32 @@ class Command(SqlMigrationsCommand):
         ran = [s for s in step.script.statements if last_line is None or s.line <= last_line]
         for statement in ran[:_SHOWN_STATEMENTS]:
             first = mask_lines(statement.text, step.secrets)[0]
-            self._say(f"      line {statement.line}: {first[:_STATEMENT_WIDTH]}")
+            self.progress.say(f"      line {statement.line}: {first[:_STATEMENT_WIDTH]}")
         if (rest := len(ran) - _SHOWN_STATEMENTS) > 0:
-            self._say(f"      ... and {rest} more")
+            self.progress.say(f"      ... and {rest} more")
 
     def _tell_notices(self, notices: Sequence[str]) -> None:
         for notice in notices if self.verbosity >= 2 else ():
-            self._say(f"      {notice}")
+            self.progress.say(f"      {notice}")
 
     def _warn(self, warnings: Sequence[Finding]) -> None:
         for word, severity in (("warning", Severity.WARNING), ("note", Severity.NOTE)):
             if found := [finding for finding in warnings if finding.severity is severity]:
                 title = f"{len(found)} {word}{'' if len(found) == 1 else 's'}:"
-                self._say(self.style.WARNING(rendering.findings_text(title, found)))
+                self.progress.say(self.style.WARNING(rendering.findings_text(title, found)))
 
     def _summarise(self, database: str, run: Run | None, elapsed_s: float) -> None:
         if self.json:
             self.document(_document(database, run) | {"result": "ok", "exit_code": 0, "error": None})
         outcomes = run.outcomes if run else []
         if not outcomes:
-            self._say("All migrations are already applied!")
+            self.progress.say("All migrations are already applied!")
             return
         skipped = sum(outcome.result is Result.SKIPPED for outcome in outcomes)
         faked = sum(outcome.result is Result.FAKED for outcome in outcomes)
         done = len(outcomes) - skipped - faked
         parts = [f"{done} applied", *([f"{faked} recorded without running"] if faked else []), f"{skipped} skipped"]
-        self._say(f"{', '.join(parts)}, {rendering.duration(elapsed_s * 1000)} in all.")
-
-    def _say(self, text: str, ending: str = "\n") -> None:
-        if self.verbosity >= 1:
-            self.progress.write(text, ending=ending)
-            self.progress.flush()
+        self.progress.say(f"{', '.join(parts)}, {rendering.duration(elapsed_s * 1000)} in all.")
 
 
 @contextmanager
