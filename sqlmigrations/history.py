@@ -12,7 +12,7 @@ from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError, Statem
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark
-from sqlmigrations.types import Outcome, Result
+from sqlmigrations.types import Glimpse, Outcome, Result
 
 _DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)
 
@@ -48,6 +48,12 @@ class History:
         if not self._open:
             self._recorder.tell(queries, "run_started", self._mark, {"steps": steps, "mode": mode})
             self._open = True
+
+    def watched(self, step: Step, glimpse: Glimpse) -> None:
+        """Tells what a step was seen doing; may be called from any thread."""
+        signals.migration_watched.send_robust(
+            sender=History, run_id=self._mark.id, database=self._mark.database, step=step, glimpse=glimpse
+        )
 
     def done(self, step: Step, outcome: Outcome) -> None:
         """Tells of a step that was performed; its event was written with its record."""

@@ -28,7 +28,7 @@ INSERT INTO {ledger} (label, key, version, name, kind, mode, checksum, sql_check
 VALUES (%s, %s, %s, %s, 'versioned', %s, %s, %s, %s, 'running', %s::uuid, %s, %s, %s, %s::jsonb)
 RETURNING pg_catalog.set_config('lock_timeout', %s, true),
           CASE WHEN %s::text IS NOT NULL THEN pg_catalog.set_config('statement_timeout', %s, true) END,
-          pg_catalog.pg_current_xact_id()::text, {held}
+          pg_catalog.pg_current_xact_id()::text, pg_catalog.pg_backend_pid(), {held}
 """
 
 _RESTORE_ROLE = """
@@ -116,13 +116,13 @@ class Recorder:
             answer = session.connection.query(prologue + insert, params)
         except StatementFailed as failed:
             raise _claim_error(failed, step) from None
-        _, _, xid, held = answer[0]
+        _, _, xid, pid, held = answer[0]
         if not held:
             raise LockLost(
                 "The connection that held the migration lock is gone; the run stopped before its next statement.",
                 remedy="What was applied is recorded. Start again: python manage.py sqlmigrate_apply",
             )
-        return Claim(step, xid)
+        return Claim(step, xid, pid)
 
     def close(self, session: Session, claim: Claim, run: RunMark, ran: Ran, settled: Settled) -> None:
         """Runs deferred checks, completes the row in the transaction that inserted it, and commits: one message.

@@ -30,10 +30,15 @@ class NotRecorded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A migration begun: the transaction in which its row was inserted."""
+    """A migration begun: the transaction in which its row was inserted.
+
+    Attributes:
+        pid: The server process it runs in.
+    """
 
     step: Step
     xid: str
+    pid: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.backends.watcher import Watcher
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
     IntegrityError,
@@ -84,6 +85,7 @@ class Run:
         self._lock = lock
         self._mode = mode
         self._history = History(self._recorder, mark)
+        self._watcher = Watcher(mark.database, self._history.watched)
 
     def perform(self, step: Step) -> Outcome:
         """Performs one step: applied and recorded, or as if it had never begun.
@@ -122,6 +124,7 @@ class Run:
             error = raised
             raise
         finally:
+            self._watcher.close()
             self._history.close(self._queries, self.outcomes, error)
 
     @property
@@ -164,7 +167,8 @@ class Run:
         return Outcome(step.migration.id, result, _since(started), ran, attempt, notices, note)
 
     def _attempt(self, step: Step, attempt: int) -> tuple[Result, str]:
-        place = Workplace(self._bench.session, self._lock, self._recorder, self.mark, self._bench.renew)
+        session, reopen = self._bench.session, self._bench.renew
+        place = Workplace(session, self._lock, self._recorder, self.mark, self._watcher, reopen)
         if _founds(step):
             transaction.found(place, step)
         elif self._mode is RunMode.FAKE:

@@ -4,8 +4,8 @@
 * ``database_waiting``: ``database``, ``wait_s``, ``reason`` - the server is waited for, told once per wait.
 * ``run_started``: ``run_id``, ``database``.
 * ``migration_started``: ``run_id``, ``database``, ``step``; a listener that raises vetoes the migration.
-* ``migration_watched``: ``run_id``, ``database``, ``step``, ``glimpse`` - about once a second while a statement takes
-  longer than a second; sent from a thread of its own.
+* ``migration_watched``: ``run_id``, ``database``, ``step``, ``glimpse`` - about once a second while a file takes
+  longer than a second; sent from a thread of its own, so that one may still come when its file has just ended.
 * ``migration_retrying``: ``run_id``, ``database``, ``step``, ``attempt``, ``delay_s``, ``error``, ``blockers`` - an
   attempt failed by a lock or a deadlock, was rolled back, and the next one begins after ``delay_s`` seconds.
 * ``migration_finished``: ``run_id``, ``database``, ``step``, ``outcome``, ``error``; one of the last two is ``None``.

@@ -13,6 +13,7 @@ from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.backends.watcher import Watcher
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
     MigrationFailed,
@@ -42,12 +43,13 @@ class ConnectionLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What a file needs to be run: a session, the lock, the records."""
+    """What a file needs to be run: a session, the lock, the records, and who watches it."""
 
     session: Session
     lock: HeldLock
     recorder: Recorder
     run: RunMark
+    watcher: Watcher
     reopen: Callable[[float], Session]
 
     @property
@@ -70,7 +72,7 @@ def apply(place: Workplace, step: Step, attempt: int) -> float:
     """
     started = time.perf_counter()
     claim = _claim(place, step, begin(step))
-    _run_statements(place, step)
+    _run_statements(place, step, claim.pid)
     return _finish(place, claim, started, attempt)
 
 
@@ -85,8 +87,9 @@ def found(place: Workplace, step: Step) -> float:
     """
     started = time.perf_counter()
     with _reporting(place, step):
-        place.connection.query(begin(step) + place.recorder.create_schema())
-    _run_statements(place, step)
+        opening = begin(step) + place.recorder.create_schema() + "SELECT pg_catalog.pg_backend_pid()"
+        pid = place.connection.query(opening)[0][0]
+    _run_statements(place, step, pid)
     claim = _claim(place, step, "")
     return _finish(place, claim, started, 1)
 
@@ -110,10 +113,10 @@ def _claim(place: Workplace, step: Step, prologue: str) -> Claim:
         return place.recorder.claim(place.session, step, place.run, place.lock, timeout, prologue)
 
 
-def _run_statements(place: Workplace, step: Step) -> None:
+def _run_statements(place: Workplace, step: Step, pid: int) -> None:
     connection = place.connection
-    for statement in step.script.statements:
-        with _reporting(place, step, statement):
+    for number, statement in enumerate(step.script.statements, 1):
+        with _reporting(place, step, statement), place.watcher.watching(step, number, statement, pid):
             if statement.data is None:
                 connection.run(statement.text)
             else:

@@ -318,10 +318,13 @@ class Blocker:
     """A session that stands in the way of a statement of ours.
 
     Attributes:
+        pid: Its server process; 0 for a transaction that was left by PREPARE TRANSACTION.
+        application: What it calls itself, or what it is where it is no client, such as ``autovacuum worker``.
         state: As ``pg_stat_activity`` says it, such as ``idle in transaction``; empty where rights do not let us see.
         age_s: How long its transaction has been open, seconds; ``None`` where rights do not let us see.
         relation: What it holds and we wait for, as SQL would name it; empty when it is no relation.
-        query: Its last statement; ``None`` where rights do not let us see.
+        query: Its last statement in one line without the values in it, or what a prepared transaction is called;
+            ``None`` where rights do not let us see.
     """
 
     pid: int
@@ -332,17 +335,27 @@ class Blocker:
     relation: str = ""
     query: str | None = field(default=None, repr=False)
 
+    def __str__(self) -> str:
+        who = f"pid {self.pid}" if self.pid else "a prepared transaction"
+        told = [
+            f'user "{self.user}"' if self.user else "",
+            f'application "{self.application}"' if self.application else "",
+            f"{self.state} {_age(self.age_s)}".strip() if self.pid else _age(self.age_s),
+        ]
+        known = ", ".join(filter(None, told))
+        return f"{who} ({known})" if known else who
+
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
-    """What a statement that takes long was seen doing.
+    """What a file that takes long was seen doing.
 
     Attributes:
         migration: ``label.NNN_slug``.
         number: Which statement of the file, from 1.
         total: How many there are.
         line: Where it stands in the file.
-        elapsed_s: How long it has been running, seconds.
+        elapsed_s: How long this statement has been running, seconds.
         blockers: Who it waits for, the nearest first; empty when it works.
         phase: What the server says it is doing, such as ``building index: scanning table``; empty when it is silent.
         percent: How much of the phase is done, 0 to 100; ``None`` when that is not known.
@@ -356,3 +369,9 @@ class Glimpse:
     blockers: tuple[Blocker, ...] = ()
     phase: str = ""
     percent: float | None = None
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
