@@ -65,6 +65,17 @@ class FaultySite(Site):
             timeout=60,
         )
 
+    @property
+    def writing_down(self) -> dict[str, str]:
+        """Makes a process write down what ``told`` reads."""
+        return {"FAULT": "write_down_what_is_told", "BOOK": str(self.folder / "told.jsonl")}
+
+    def told(self, what: str) -> list[dict[str, Any]]:
+        """What a process told by signals: ``watched`` or ``retrying``."""
+        book = self.folder / "told.jsonl"
+        lines = book.read_text().splitlines() if book.exists() else []
+        return [told for told in map(json.loads, lines) if told["told"] == what]
+
     def names(self) -> list[str]:
         """What is recorded as applied, in order, without the file of the tracking tables."""
         return [row["name"] for row in self.ledger() if row["label"] == "project" and row["state"] == "applied"]
@@ -140,6 +151,24 @@ def shut_gate(database: Database) -> Iterator[Gate]:
         yield gate
     finally:
         gate.open()
+
+
+class Other:
+    """A session of somebody else's, in a transaction that holds what the test has it lock."""
+
+    def __init__(self, database: Database, *statements: str, application: str = "web") -> None:
+        self._connection = database.connect(application_name=application)
+        self.pid: int = self._connection.info.backend_pid
+        self.run("BEGIN")
+        for statement in statements:
+            self.run(statement)
+
+    def run(self, statement: str) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement)
+
+    def leave(self) -> None:
+        self._connection.close()
 
 
 @dataclass(frozen=True)

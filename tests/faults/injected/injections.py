@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import json
 import os
 import signal
 import time
@@ -12,7 +14,9 @@ from typing import Any, NoReturn
 from django.db import close_old_connections, connection
 
 from sqlmigrations import signals, statements, transaction
+from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
+from sqlmigrations.types import Blocker, Glimpse
 
 A_DAY_S = 86_400
 
@@ -77,3 +81,21 @@ def end_the_idle_work_connection() -> None:
             )
 
     signals.migration_finished.connect(end, weak=False)
+
+
+def write_down_what_is_told() -> None:
+    """What the signals tell of waiting goes into a file, a line of JSON each."""
+    book = Path(os.environ["BOOK"])
+
+    def write(told: str, **values: Any) -> None:
+        with book.open("a") as lines:
+            lines.write(json.dumps({"told": told, **values}, default=dataclasses.asdict) + "\n")
+
+    def watched(step: Step, glimpse: Glimpse, **_: Any) -> None:
+        write("watched", glimpse=glimpse)
+
+    def retrying(attempt: int, delay_s: float, blockers: tuple[Blocker, ...], **_: Any) -> None:
+        write("retrying", attempt=attempt, delay_s=delay_s, blockers=blockers)
+
+    signals.migration_watched.connect(watched, weak=False)
+    signals.migration_retrying.connect(retrying, weak=False)
