@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.proxy import Cut, Proxy
-from tests.faults.scene import FaultySite
+from tests.faults.scene import FaultySite, until
 from tests.servers import Database
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
@@ -119,11 +119,10 @@ def test_a_run_with_nothing_to_do_writes_nothing(site: FaultySite) -> None:
     assert site.apply().returncode == 0
     events = site.query("SELECT count(*) FROM schema_migration_events")
 
-    taken = []
-    for _ in range(3):
+    def took_no_number() -> bool:
         before = next_transaction(site.database)
         assert "All migrations are already applied!" in site.apply().stdout
-        taken.append(next_transaction(site.database) - before)
+        return next_transaction(site.database) == before
 
-    assert min(taken) == 0  # autovacuum may take a number in one of them
+    until(took_no_number)  # autovacuum, at work in any database of the server, takes some as well
     assert site.query("SELECT count(*) FROM schema_migration_events") == events
