@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from django.db import connections
-
-from sqlmigrations import adoption, conf, rights
+from sqlmigrations import adoption, conf, lease, rights
 from sqlmigrations import plan as planning
-from sqlmigrations import signals as told
-from sqlmigrations.backends import locking, postgresql
+from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries, Reader, credentials, wrapper
-from sqlmigrations.backends.locking import HeldLock
-from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.corrections import Corrections, changed_meanwhile
+from sqlmigrations.exceptions import IntegrityError, SqlMigrationsError, StatementFailed
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.pending import Terms
 from sqlmigrations.plan import Plan
 from sqlmigrations.records import RunMark
-from sqlmigrations.run import Bench, Run, RunMode
+from sqlmigrations.repair import Decision, Proposal, propose
+from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
 from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, Status
 
@@ -84,7 +82,7 @@ class Executor:
             ConfigurationError: A foreign ``schema_migrations`` is in the way.
         """
         loaded = self._load()
-        known = [m.file.checksum for m in loaded.migrations] if with_texts else None
+        known = _checksums(loaded) if with_texts else None
         tracking, rows = self._rows(Reader(self.database), known)
         plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
@@ -120,11 +118,12 @@ class Executor:
             IntegrityError: Files and ledger do not agree; nothing has run.
             UnsafePlan: A safety rule stopped the plan; nothing has run.
         """
-        self._refuse_in_atomic()
+        lease.refuse_in_atomic(self.database)
         loaded = self._load()
         if loaded.findings:
             self._refuse(self._build(loaded, self._rows_at_hand(), options))
-        with self._locked(options.lock_wait_ms, options.wait_for_db_s) as (lock, bench, tracking):
+        wait_ms = self.settings.lock_wait_ms if options.lock_wait_ms is None else options.lock_wait_ms
+        with lease.held(self.database, self.ledger, wait_ms, options.wait_for_db_s) as (lock, bench, tracking):
             queries = bench.session.connection
             rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
             plan = self._guarded(self._build(loaded, rows, options), queries, rows, options)
@@ -132,29 +131,40 @@ class Executor:
             with Run(plan, self._mark(), self.ledger, bench, lock, options.mode).closing() as run:
                 yield run
 
-    @contextmanager
-    def _locked(self, lock_wait_ms: int | None, wait_for_db_s: float) -> Iterator[tuple[HeldLock, Bench, Tracking]]:
-        """The lock and a work connection that may write, for as long as the block lasts."""
-        wait_ms = self.settings.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
-        guard = postgresql.open_lock_session(self.database, wait_for_db_s)
-        try:
-            key = locking.LockKey.of(self.settings.schema)
-            lock = locking.acquire(guard.connection, key, wait_ms, self._announce_wait)
-            with closing(Bench(self.database, wait_ms)) as bench:
-                tracking = self.ledger.tracking(bench.session.connection)
-                rights.check_writing(bench.session.connection, self.ledger, tracking)
-                yield lock, bench, tracking
-        except StatementFailed as failed:
-            raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
-        finally:
-            guard.connection.close()
+    def propose(self, decision: Decision) -> Proposal:
+        """What a repair would change in the records: reads only.
 
-    def _refuse_in_atomic(self) -> None:
-        if connections[self.database].in_atomic_block:
-            raise ConfigurationError(
-                "sqlmigrations cannot run inside transaction.atomic() or a TestCase: its files commit by themselves.",
-                remedy="Call it outside the block; in tests use TransactionTestCase or a fixture of the session.",
-            )
+        Raises:
+            ConfigurationError: There is no such migration, or its state does not allow it.
+            IntegrityError: The files are not in order, so what is missing cannot be told.
+            DatabaseUnavailable: The database cannot be reached.
+        """
+        loaded = self._load_sound()
+        return propose(decision, loaded, self._rows(Reader(self.database), _checksums(loaded))[1])
+
+    def repair(self, proposal: Proposal, reason: str, lock_wait_ms: int | None = None) -> uuid.UUID:
+        """Takes the lock, looks whether all is as it was proposed, and corrects the record of one migration.
+
+        Returns:
+            What its event is recorded under.
+
+        Raises:
+            ConfigurationError: As ``propose``; or called inside ``atomic``, or the role lacks rights.
+            IntegrityError: It is no longer as it was proposed; nothing was changed.
+            SqlMigrationsError: As of ``run``; nothing was changed.
+            OutcomeUnknown: The connection broke while it was being committed.
+        """
+        lease.refuse_in_atomic(self.database)
+        loaded = self._load_sound()
+        wait_ms = self.settings.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
+        with lease.held(self.database, self.ledger, wait_ms, 0) as (lock, bench, tracking):
+            queries = bench.session.connection
+            rows = self.ledger.read(queries, _checksums(loaded)) if tracking is Tracking.PRESENT else ()
+            if propose(proposal.decision, loaded, rows) != proposal:
+                raise changed_meanwhile(proposal)
+            mark = self._mark()
+            Corrections(self.ledger, queries, lock, mark).record(proposal, reason)
+        return mark.id
 
     def _mark(self) -> RunMark:
         return RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
@@ -175,11 +185,17 @@ class Executor:
         if (refusal := plan.refusal()) is not None:
             raise refusal
 
-    def _announce_wait(self, holder: locking.Holder | None) -> None:
-        told.lock_waiting.send_robust(sender=Executor, database=self.database, holder=holder)
-
     def _load(self) -> Loaded:
         return load(self.sources, self.settings.ignore)
+
+    def _load_sound(self) -> Loaded:
+        """The files, where all could be read: one that was not would be taken for missing."""
+        loaded = self._load()
+        if loaded.findings:
+            raise IntegrityError(
+                "The migration files are not in order; nothing was changed.", findings=loaded.findings
+            )
+        return loaded
 
     def _terms(self, options: Options) -> Terms:
         settings = self.settings
@@ -211,3 +227,7 @@ class Executor:
             if failed.server.sqlstate == _UNDEFINED_TABLE:
                 raise self.ledger.incomplete(failed.server.message) from None
             raise postgresql.unreachable(failed.server) from None
+
+
+def _checksums(loaded: Loaded) -> list[str]:
+    return [migration.file.checksum for migration in loaded.migrations]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlmigrations.exceptions import MigrationFailed, OutcomeUnknown
 from sqlmigrations.guidance import advice
-from sqlmigrations.masking import mask
+from sqlmigrations.masking import mask, mask_lines
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Finding, ServerError, Severity
@@ -104,12 +104,6 @@ def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:
             lead = "".join("\t" if char == "\t" else " " for char in lines[line - 1][: column - 1])
             shown.append(f"  {'':>{width}} | {lead:<{column - 1}}^")
     return "\n".join(shown)
-
-
-def mask_lines(text: str, secrets: frozenset[str], *, in_place: bool = False) -> list[str]:
-    """The lines of a text with its secrets masked, a secret of several lines too."""
-    every = [part for secret in secrets for part in (secret, *secret.split("\n"))]
-    return [mask(line, every, in_place=in_place) for line in text.split("\n")]
 
 
 def outcome_unknown(step: Step) -> OutcomeUnknown:

@@ -22,3 +22,9 @@ def mask(text: str, secrets: Collection[str], *, in_place: bool = False) -> str:
         if len(secret) >= _SHORTEST and secret in text:
             text = text.replace(secret, "*" * len(secret) if in_place else MASK)
     return text
+
+
+def mask_lines(text: str, secrets: frozenset[str], *, in_place: bool = False) -> list[str]:
+    """The lines of a text with its secrets masked, a secret of several lines too."""
+    every = [part for secret in secrets for part in (secret, *secret.split("\n"))]
+    return [mask(line, every, in_place=in_place) for line in text.split("\n")]

@@ -103,7 +103,7 @@ def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
 
 def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
     own = script.directives
-    passwords = _passwords(script)
+    own_passwords = passwords(script)
     return Step(
         script=script,
         late=comparison.overtaken_by(script.migration) is not None,
@@ -111,12 +111,13 @@ def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
         statement_timeout_ms=(
             terms.statement_timeout_ms if own.statement_timeout_ms is None else own.statement_timeout_ms
         ),
-        passwords=passwords,
-        secrets=passwords | terms.credentials,
+        passwords=own_passwords,
+        secrets=own_passwords | terms.credentials,
     )
 
 
-def _passwords(script: Script) -> frozenset[str]:
+def passwords(script: Script) -> frozenset[str]:
+    """The password literals in a file and in the one that undoes it."""
     found = lint.secrets(script.statements)
     down = script.migration.down
     if down is None:

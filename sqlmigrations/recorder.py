@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlmigrations import __version__, provenance
 from sqlmigrations.backends.base import Queries
@@ -15,7 +15,7 @@ from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
 from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
 from sqlmigrations.text import CHECKSUM_ALGORITHM
-from sqlmigrations.types import SqlFile
+from sqlmigrations.types import SqlFile, SqlMigration
 
 # Larger texts are not kept beside the ledger; characters.
 KEPT_TEXT_LIMIT = 1_000_000
@@ -140,9 +140,13 @@ class Recorder:
             StatementFailed: A deferred constraint does not hold, or the connection went away: then the server may have
                 committed.
         """
-        kept = _kept(claim.step) if run.keep_sql else []
+        texts = kept(claim.step.migration, claim.step.passwords) if run.keep_sql else []
         params: list[object] = [] if settled is Settled.YES else [session.role]
-        params += [[file.checksum for file in kept], [file.text for file in kept], *_completion(claim, run, ran, kept)]
+        params += [
+            [file.checksum for file in texts],
+            [file.text for file in texts],
+            *_completion(claim, run, ran, texts),
+        ]
         if settled is Settled.YES:
             sql = _CHECK_CONSTRAINTS + session.prepared.sql("sqlmigrations_complete", self._complete)
         else:
@@ -172,6 +176,17 @@ class Recorder:
     ) -> None:
         """Adds an event that belongs to no completed migration."""
         what = (step.migration.label, step.migration.key, step.migration.name) if step else (None, None, None)
+        self.note(queries, event, run, detail, what)
+
+    def note(
+        self,
+        queries: Queries,
+        event: str,
+        run: RunMark,
+        detail: Mapping[str, object],
+        what: tuple[str | None, str | None, str | None],
+    ) -> None:
+        """Adds an event about the label, key and name of a row."""
         by = provenance.collect()
         params = [str(run.id), event, *what, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
         queries.query(_EVENT.format(**self._names), params)
@@ -193,21 +208,21 @@ def _row(step: Step, run: RunMark) -> list[object]:
     return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(metadata)]
 
 
-def _completion(claim: Claim, run: RunMark, ran: Ran, kept: list[SqlFile]) -> list[object]:
+def _completion(claim: Claim, run: RunMark, ran: Ran, texts: list[SqlFile]) -> list[object]:
     migration, by = claim.step.migration, provenance.collect()
     metadata: dict[str, object] = {"faked": True} if ran.event == "faked" else {}
-    if migration.down in kept and migration.down is not None:
+    if migration.down in texts and migration.down is not None:
         metadata["down_checksum"] = migration.down.checksum
     detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
     params = [ran.execution_ms, ran.statements, json.dumps(metadata), migration.label, migration.key, claim.xid]
     return [*params, str(run.id), ran.event, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
 
 
-def _kept(step: Step) -> list[SqlFile]:
+def kept(migration: SqlMigration, passwords: Collection[str]) -> list[SqlFile]:
     """What of a migration is kept as text: nothing with a password literal in it, nothing huge."""
-    if step.passwords:
+    if passwords:
         return []
-    files = [file for file in (step.migration.file, step.migration.down) if file is not None]
+    files = [file for file in (migration.file, migration.down) if file is not None]
     return [file for file in files if len(file.text) <= KEPT_TEXT_LIMIT]
 
 

@@ -60,6 +60,15 @@ def test_where_the_sql_was_not_kept_there_is_no_diff(local_site: LocalSite) -> N
     assert "       (the SQL as applied was not kept)\n" in text(local_site, "-v", "2")
 
 
+def test_a_password_that_came_into_a_file_is_masked_in_the_diff(shop: LocalSite) -> None:
+    shop.write("002_b.sql", "CREATE TABLE b (id int);\nALTER ROLE app PASSWORD 'correct horse battery';\n")
+
+    shown = text(shop, "-v", "2")
+
+    assert "       +ALTER ROLE app PASSWORD '********';\n" in shown
+    assert "horse" not in shown
+
+
 def test_other_bytes_on_disk_are_mentioned_at_verbosity_2(shop: LocalSite) -> None:
     shop.write("002_b.sql", b"\xef\xbb\xbfCREATE TABLE b (id int);\r\n")
 

@@ -18,7 +18,7 @@ from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
 from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
-_OUR_COMMANDS = re.compile(r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|dbshell)\b")
+_OUR_COMMANDS = re.compile(r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell)\b")
 
 
 class LastingOutput(OutputWrapper):

@@ -11,10 +11,10 @@ from django.core.management.base import CommandParser
 
 from sqlmigrations.exceptions import ExitCode, Interrupted, MigrationFailed, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
-from sqlmigrations.failure import mask_lines
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
+from sqlmigrations.masking import mask_lines
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import Target

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from typing import Any
 
 from django.core.management.base import CommandParser
 
+from sqlmigrations.backends.base import credentials
+from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ExitCode
 from sqlmigrations.executor import Executor
 from sqlmigrations.management import rendering
@@ -52,11 +53,12 @@ class Command(SqlMigrationsCommand):
             self.end(_check_code(status), f"{status.pending} pending, integrity {status.integrity}.")
 
     def _print(self, status: Status, verbosity: int) -> None:
+        secrets = credentials(status.database)
         for label, entries in groupby(status.migrations, key=lambda entry: entry.label):
             self.stdout.write(self.style.MIGRATE_LABEL(label))
             for entry in entries:
                 self.stdout.write(f" {_MARKS[entry.state]} {_line(entry)}")
-                for line in _details(entry) if verbosity >= 2 else ():
+                for line in _details(entry, secrets) if verbosity >= 2 else ():
                     self.stdout.write(f"       {line}")
         self.stdout.write(_totals(status))
         for finding in status.findings:
@@ -85,26 +87,12 @@ def _totals(status: Status) -> str:
     return f"{', '.join(counts)}; integrity {status.integrity}."
 
 
-def _details(entry: MigrationStatus) -> Iterator[str]:
+def _details(entry: MigrationStatus, secrets: Collection[str]) -> Iterator[str]:
     file = entry.migration and entry.migration.file
     if file and file.raw_checksum != file.checksum:
         yield f"(on disk with CRLF line ends or a byte order mark: sha256sum says {file.raw_checksum[:16]}...)"
-    same = file and entry.applied and file.checksum == entry.applied.checksum
-    # A file that only has another name has no difference to show.
-    if entry.state in (State.MODIFIED, State.REFORMATTED) and not same:
-        yield from _diff(entry)
-
-
-def _diff(entry: MigrationStatus) -> Iterator[str]:
-    if entry.migration is None or entry.applied is None or entry.applied.text is None:
-        return iter(["(the SQL as applied was not kept)"])
-    return difflib.unified_diff(
-        entry.applied.text.splitlines(),
-        entry.migration.file.text.splitlines(),
-        f"{entry.id} as applied",
-        entry.migration.file.location,
-        lineterm="",
-    )
+    if entry.state in (State.MODIFIED, State.REFORMATTED) and entry.applied and entry.migration:
+        yield from difference(entry.applied, entry.migration, secrets)
 
 
 def _check_code(status: Status) -> ExitCode:

@@ -1,0 +1,141 @@
+"""The recorder's hand for what a person decided: corrects the row of one migration, with the reason as an event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from sqlmigrations.backends.base import Connection
+from sqlmigrations.backends.locking import HELD, HeldLock
+from sqlmigrations.exceptions import IntegrityError, LockLost, LockNotObtained, OutcomeUnknown, StatementFailed
+from sqlmigrations.ledger import Ledger
+from sqlmigrations.parser import parse, sql_checksum
+from sqlmigrations.plan import passwords
+from sqlmigrations.recorder import Recorder, kept
+from sqlmigrations.records import RunMark
+from sqlmigrations.repair import Action, Proposal
+from sqlmigrations.text import CHECKSUM_ALGORITHM
+from sqlmigrations.types import SqlMigration
+
+_LOCK_TIMEOUT = "55P03"
+
+_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SELECT {HELD}"
+
+# The row as it was shown: whatever wrote to it meanwhile is not overwritten.
+_AS_SHOWN = "WHERE label = %s AND key = %s AND state = %s AND checksum = %s AND name = %s"
+
+_ACCEPT = f"""
+UPDATE {{ledger}}
+   SET name = %s, checksum = %s, sql_checksum = %s, checksum_algorithm = %s,
+       metadata = (metadata - %s::text[]) || %s::jsonb
+ {_AS_SHOWN}
+RETURNING 1
+"""
+_FORGET = f"DELETE FROM {{ledger}} AS m {_AS_SHOWN} RETURNING pg_catalog.to_jsonb(m)::text"
+
+_KEEP = """
+INSERT INTO {texts} (checksum, body)
+SELECT t.checksum, t.body FROM pg_catalog.unnest(%s::text[], %s::text[]) AS t (checksum, body)
+    ON CONFLICT (checksum) DO NOTHING
+"""
+
+
+class Corrections:
+    """Corrects the ledger for one repair, under the lock.
+
+    Args:
+        ledger: Whose tables.
+        queries: The work connection.
+        lock: Has to be held still.
+        mark: What the event is recorded under.
+    """
+
+    def __init__(self, ledger: Ledger, queries: Connection, lock: HeldLock, mark: RunMark) -> None:
+        self._names = ledger.names
+        self._recorder = Recorder(ledger)
+        self._queries = queries
+        self._lock = lock
+        self._mark = mark
+
+    def record(self, proposal: Proposal, reason: str) -> None:
+        """Corrects the row and tells why, in one transaction.
+
+        Raises:
+            IntegrityError: The row is no longer the one that was shown; nothing was changed.
+            LockLost: The lock connection no longer has the lock; nothing was changed.
+            LockNotObtained: Somebody else holds the row; nothing was changed.
+            OutcomeUnknown: The connection broke while it was being committed.
+            StatementFailed: Anything else the server refuses; nothing was changed.
+        """
+        try:
+            if not self._queries.query(_BEGIN, [self._lock.token])[0][0]:
+                raise LockLost(
+                    "The connection that held the migration lock is gone. Nothing was changed.",
+                    remedy="Start the same command again.",
+                )
+            self._correct(proposal, reason)
+        except StatementFailed as failed:
+            if failed.server.sqlstate == _LOCK_TIMEOUT:
+                raise LockNotObtained(
+                    f"Another session has changed the record of {proposal.entry.id} and not committed. "
+                    "Nothing was changed.",
+                    remedy="End that session and start the same command again.",
+                ) from None
+            raise
+        self._commit(proposal)
+
+    def _correct(self, proposal: Proposal, reason: str) -> None:
+        row, migration = proposal.applied, proposal.entry.migration
+        shown = [row.label, row.key, row.state, row.checksum, row.name]
+        if proposal.decision.action is Action.ACCEPT and migration:
+            answer = self._queries.query(_ACCEPT.format(**self._names), [*self._content(migration), *shown])
+            event, name, detail = "accepted", migration.name, _accepted(proposal, migration)
+        else:
+            answer = self._queries.query(_FORGET.format(**self._names), shown)
+            event, name, detail = "forgotten", row.name, {"row": json.loads(answer[0][0])} if answer else {}
+        if not answer:
+            raise changed_meanwhile(proposal)
+        self._recorder.note(self._queries, event, self._mark, {"reason": reason, **detail}, (row.label, row.key, name))
+
+    def _content(self, migration: SqlMigration) -> list[object]:
+        """What a row says about a file, and keeps the texts beside it."""
+        script = parse(migration)
+        texts = kept(migration, passwords(script)) if self._mark.keep_sql else []
+        if texts:
+            params = [[file.checksum for file in texts], [file.text for file in texts]]
+            self._queries.query(_KEEP.format(**self._names), params)
+        metadata: dict[str, object] = {} if script.statements else {"empty": True}
+        if script.directives.irreversible:
+            metadata["irreversible"] = script.directives.irreversible
+        if migration.down in texts and migration.down is not None:
+            metadata["down_checksum"] = migration.down.checksum
+        content: list[object] = [migration.name, migration.file.checksum]
+        content += [sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
+        # What undid it before still does where no other file came for it.
+        return [*content, ["empty", "irreversible"], json.dumps(metadata)]
+
+    def _commit(self, proposal: Proposal) -> None:
+        try:
+            self._queries.query("COMMIT")
+        except StatementFailed as failed:
+            if not failed.server.lost:
+                raise
+            raise OutcomeUnknown(
+                f"The connection broke while the record of {proposal.entry.id} was being corrected: "
+                "that is done wholly or not at all.",
+                remedy="When the server is back, look: python manage.py sqlmigrate_status",
+            ) from None
+
+
+def changed_meanwhile(proposal: Proposal) -> IntegrityError:
+    """The error for a migration that is no longer what was shown to the person who decided."""
+    return IntegrityError(
+        f"{proposal.entry.id} changed while it was being decided about, its record or its file. Nothing was changed.",
+        remedy="Look again: python manage.py sqlmigrate_status -v 2",
+    )
+
+
+def _accepted(proposal: Proposal, migration: SqlMigration) -> Mapping[str, object]:
+    row = proposal.applied
+    detail = {"checksum": migration.file.checksum, "checksum_before": row.checksum}
+    return detail if row.name == migration.name else {**detail, "name": migration.name, "name_before": row.name}

@@ -1,0 +1,69 @@
+"""The lock and a work connection that may write the tracking tables, for as long as a block lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import NamedTuple
+
+from django.db import connections
+
+from sqlmigrations import rights, signals
+from sqlmigrations.backends import locking, postgresql
+from sqlmigrations.backends.locking import HeldLock
+from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
+from sqlmigrations.ledger import Ledger, Tracking
+from sqlmigrations.run import Bench
+
+
+class Lease(NamedTuple):
+    """What whoever writes needs: proof of the lock, a work connection, and whether the tables are there."""
+
+    lock: HeldLock
+    bench: Bench
+    tracking: Tracking
+
+
+def refuse_in_atomic(database: str) -> None:
+    """Whoever commits by himself cannot do so within somebody else's transaction.
+
+    Raises:
+        ConfigurationError: Called inside ``atomic``.
+    """
+    if connections[database].in_atomic_block:
+        raise ConfigurationError(
+            "sqlmigrations cannot run inside transaction.atomic() or a TestCase: its files commit by themselves.",
+            remedy="Call it outside the block; in tests use TransactionTestCase or a fixture of the session.",
+        )
+
+
+@contextmanager
+def held(database: str, ledger: Ledger, lock_wait_ms: int, wait_for_db_s: float) -> Iterator[Lease]:
+    """Takes the lock; it is gone when the block is left.
+
+    Args:
+        database: The alias.
+        ledger: Whose lock, and whose tables.
+        lock_wait_ms: How long to wait for another run, milliseconds.
+        wait_for_db_s: How long to wait for the server, seconds.
+
+    Raises:
+        ConfigurationError: The role lacks rights.
+        DatabaseUnavailable: Not reachable, a standby, or read-only.
+        LockNotObtained: Another run holds the lock.
+    """
+
+    def announce(holder: locking.Holder | None) -> None:
+        signals.lock_waiting.send_robust(sender=Lease, database=database, holder=holder)
+
+    guard = postgresql.open_lock_session(database, wait_for_db_s)
+    try:
+        lock = locking.acquire(guard.connection, locking.LockKey.of(ledger.schema), lock_wait_ms, announce)
+        with closing(Bench(database, lock_wait_ms)) as bench:
+            tracking = ledger.tracking(bench.session.connection)
+            rights.check_writing(bench.session.connection, ledger, tracking)
+            yield Lease(lock, bench, tracking)
+    except StatementFailed as failed:
+        raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
+    finally:
+        guard.connection.close()

@@ -1,0 +1,115 @@
+"""``manage.py sqlmigrate_repair``: what a person decides about one record, shown, asked for, recorded."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from sqlmigrations.backends.base import credentials
+from sqlmigrations.difference import difference
+from sqlmigrations.exceptions import ConfigurationError, Interrupted, UnsafePlan
+from sqlmigrations.executor import Executor
+from sqlmigrations.management.base import SqlMigrationsCommand, seconds
+from sqlmigrations.repair import Action, Decision, Proposal
+from sqlmigrations.target import Target
+
+_DONE = {Action.ACCEPT: "Accepted", Action.FORGET: "Forgotten"}
+
+
+class Command(SqlMigrationsCommand):
+    """Corrects the record of one migration: accepts its changed file, or forgets it."""
+
+    help = "Corrects the record of one migration, with a reason: accepts its changed file, or forgets it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Adds what is decided, about which migration, and why."""
+        super().add_arguments(parser)
+        add = parser.add_argument
+        add(
+            "action", choices=[action.value for action in Action],
+            help="accept: record a changed file as it is now. forget: delete the record of a migration that is gone.",
+        )  # fmt: skip
+        add("label", help="Label of the migration, or the whole of it as label.NNN_slug.")
+        add("version", nargs="?", default="", help="Its number or name.")
+        add("--reason", required=True, metavar="WHY", help="Why; it is kept in the event, and shown in the admin.")
+        add(
+            "--lock-wait", type=seconds, metavar="SECONDS",
+            help="How long to wait for a run that is under way; LOCK_WAIT of the settings, 60 s.",
+        )  # fmt: skip
+        add(
+            "--noinput", "--no-input", action="store_false", dest="interactive",
+            help="Ask nothing, for scripts.",
+        )  # fmt: skip
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Shows what would be recorded, asks, and records it."""
+        self.quiet: bool = options["verbosity"] < 1
+        self.told = self.stderr if options["format"] == "json" else self.stdout
+        reason = _reason(options["reason"])
+        executor = Executor(options["database"])
+        proposal = executor.propose(Decision(Action(options["action"]), Target(options["label"], options["version"])))
+        self._show(proposal, executor.database)
+        try:
+            self._ask(proposal, interactive=options["interactive"])
+            wait = options["lock_wait"]
+            run_id = executor.repair(proposal, reason, None if wait is None else round(wait * 1000))
+        except KeyboardInterrupt:
+            raise _interrupted() from None
+        self._report(proposal, executor.database, str(run_id), options["format"])
+
+    def _show(self, proposal: Proposal, database: str) -> None:
+        entry = proposal.entry
+        when = f"{proposal.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}"
+        self._say(self.style.MIGRATE_HEADING(f"{entry.id}  ({entry.state.value}, applied {when})"))
+        if proposal.decision.action is Action.ACCEPT and entry.migration:
+            for line in difference(proposal.applied, entry.migration, credentials(database)):
+                self._say(f"  {line}")
+        for sentence in proposal.meaning:
+            self._say(sentence)
+
+    def _ask(self, proposal: Proposal, *, interactive: bool) -> None:
+        word = proposal.entry.id if proposal.is_grave else "yes"
+        if not interactive:
+            if proposal.is_grave:
+                raise UnsafePlan(
+                    f"{word} is {proposal.entry.state.value}: to forget it takes a person who types its name. "
+                    "Nothing was changed.",
+                    remedy="Leave out --noinput, in a terminal.",
+                )
+            return
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                "There is no terminal to ask on. Nothing was changed.",
+                remedy="Run it in a terminal; or, when the above is what you want, with --noinput.",
+            )
+        self.told.write(f"\n    Type '{word}' to continue, or 'no' to cancel: ", ending="")
+        self.told.flush()
+        if sys.stdin.readline().strip() != word:
+            raise _interrupted()
+
+    def _report(self, proposal: Proposal, database: str, run_id: str, form: str) -> None:
+        action, entry = proposal.decision.action, proposal.entry
+        if form == "json":
+            content = {"database": database, "run_id": run_id, "action": action.value, "id": entry.id}
+            self.document({**content, "result": "ok", "exit_code": 0, "error": None})
+        self._say(self.style.SUCCESS(f"{_DONE[action]}: {entry.id}. The event says when, who and why."))
+
+    def _say(self, text: str) -> None:
+        if not self.quiet:
+            self.told.write(text)
+
+
+def _reason(given: str) -> str:
+    if not re.search(r"\w", given):
+        raise ConfigurationError(
+            "The reason says nothing. Nothing was changed.",
+            remedy="Say in a few words why: they are read by whoever wonders later.",
+        )
+    return given.strip()
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("Cancelled. Nothing was changed.", remedy="python manage.py sqlmigrate_status")

@@ -1,0 +1,181 @@
+"""What a person may decide about the record of one migration, and what the decision means; writes nothing."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.integrity import compare
+from sqlmigrations.loader import Loaded
+from sqlmigrations.target import Target, unknown_label
+from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, State
+
+COMMAND = "python manage.py sqlmigrate_repair"
+
+
+class Action(Enum):
+    """What can be decided."""
+
+    ACCEPT = "accept"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is asked for: one action, about one migration."""
+
+    action: Action
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A decision that can be carried out.
+
+    Attributes:
+        entry: The migration as it stands.
+        meaning: What will be recorded, and what will not be touched, as sentences.
+        is_grave: Whether a "yes" does not do: who agrees has to type the migration's name.
+    """
+
+    decision: Decision
+    entry: MigrationStatus
+    meaning: tuple[str, ...]
+    is_grave: bool = False
+
+    @property
+    def applied(self) -> Applied:
+        """The row it is about."""
+        assert self.entry.applied is not None
+        return self.entry.applied
+
+
+def propose(decision: Decision, loaded: Loaded, ledger: Sequence[Applied]) -> Proposal:
+    """Finds the migration and says what the decision would mean for it. Pure.
+
+    Raises:
+        ConfigurationError: There is no such migration, or its state does not allow this; says what is possible.
+    """
+    entries = compare(loaded, ledger).entries
+    entry = _find(decision.target, entries, [source.label for source in loaded.sources])
+    if decision.action is Action.ACCEPT:
+        return _accept(decision, entry)
+    return _forget(decision, entry, entries)
+
+
+def command(action: Action, entry: MigrationStatus | Applied) -> str:
+    """The command by which a person decides so."""
+    label, _, name = entry.id.partition(".")
+    return f'{COMMAND} {action.value} {label} {name.partition("_")[0]} --reason "..."'
+
+
+def _find(target: Target, entries: Sequence[MigrationStatus], sources: Iterable[str]) -> MigrationStatus:
+    labels = list(dict.fromkeys([*sources, *(entry.label for entry in entries)]))
+    if target.label == TRACKING_LABEL:
+        raise ConfigurationError(
+            f"{TRACKING_LABEL} is the label of the tool's own files: they are as they were released.",
+            remedy="Install the package again, in the version that made the tables or a newer one.",
+        )
+    if target.label not in labels:
+        raise unknown_label(target.label, labels)
+    mine = [entry for entry in entries if entry.label == target.label]
+    # Of two files with one number the one with the record is meant.
+    for entry in sorted(mine, key=lambda entry: entry.applied is None):
+        if target.version in _names(entry):
+            return entry
+    raise _unknown(target, mine)
+
+
+def _names(entry: MigrationStatus) -> set[str]:
+    """What it can be called: its name, the one it was applied under, its number in any width."""
+    names = {known.name for known in (entry.migration, entry.applied) if known}
+    version = entry.migration.version if entry.migration else entry.applied and entry.applied.version
+    return names | {f"{version:0{width}d}" for width in range(1, 19)}
+
+
+def _unknown(target: Target, mine: Sequence[MigrationStatus]) -> ConfigurationError:
+    if not target.version:
+        message = f"Which migration of {target.label}? A repair is about one."
+    else:
+        message = f"{target.label} has no migration {target.version!r}."
+    names = [entry.name for entry in mine]
+    near = difflib.get_close_matches(target.version, names, n=1)
+    remedy = f"Did you mean {near[0]}? " if near else ""
+    remedy += f"Its newest are: {', '.join(names[-5:])}." if names else "It has none."
+    return ConfigurationError(message, remedy=remedy)
+
+
+def _accept(decision: Decision, entry: MigrationStatus) -> Proposal:
+    row, migration = entry.applied, entry.migration
+    if row is None or migration is None or entry.state not in (State.MODIFIED, State.REFORMATTED):
+        raise _cannot_accept(entry)
+    change = f"Its record gets the checksum {migration.file.checksum[:16]}... in place of {row.checksum[:16]}..."
+    if row.name != migration.name:
+        change += f", and the name {migration.name} in place of {row.name}"
+    return Proposal(
+        decision,
+        entry,
+        (
+            f"{change}. Nothing of the file is run.",
+            "So what it says has to be true here already; a database made from it anew gets the file as it is now.",
+        ),
+    )
+
+
+def _cannot_accept(entry: MigrationStatus) -> ConfigurationError:
+    target = f"{entry.label} {entry.name.partition('_')[0]}"
+    if entry.state is State.APPLIED:
+        message = f"{entry.id} is applied, and its file is the one that was applied: there is nothing to accept."
+        return ConfigurationError(message, remedy="Look at all of them: python manage.py sqlmigrate_status")
+    if entry.applied is None:
+        message = f"{entry.id} is {entry.state.value}: nothing is recorded of it, so there is nothing to accept."
+        remedy = f"Apply it: python manage.py sqlmigrate_apply {target}   or, when it was run by hand, record it: "
+        return ConfigurationError(message, remedy=f"{remedy}python manage.py sqlmigrate_apply --fake {target}")
+    if entry.state is State.PARTIAL:
+        message = f"{entry.id} was begun and not finished (state {entry.applied.state}): only a whole one is accepted."
+        remedy = f"When what took effect of it is undone: {command(Action.FORGET, entry)}"
+        return ConfigurationError(message, remedy=remedy)
+    message = f"{entry.id} is {entry.state.value}: its file is not here, so there is nothing to accept."
+    remedy = f"Bring the file back; or, when it is gone for good: {command(Action.FORGET, entry)}"
+    return ConfigurationError(message, remedy=remedy)
+
+
+def _forget(decision: Decision, entry: MigrationStatus, entries: Sequence[MigrationStatus]) -> Proposal:
+    row = entry.applied
+    if row is None or entry.state not in (State.MISSING, State.AHEAD, State.PARTIAL):
+        raise _cannot_forget(entry)
+    meaning = ["Its row is deleted; an event keeps it whole. What the migration did to the database stays as it is."]
+    if entry.state is State.PARTIAL:
+        meaning = [f"It was begun and not finished (state {row.state}). Its row is deleted; an event keeps it whole."]
+        meaning.append("What took effect of it stays, and has to be undone by hand.")
+    if entry.migration:
+        meaning.append("It counts as never begun then: the next apply runs it from its first statement.")
+    if entry.state is State.AHEAD:
+        meaning.append(
+            "It lies above the files here: a newer checkout applied it, and would run it again when it is forgotten."
+        )
+    twin = next((e.migration for e in entries if _is_pending_twin(e, row)), None)
+    if twin:
+        meaning.append(
+            f"{twin.name}.sql holds the same SQL and is pending: it was renumbered, and the next apply would run it."
+        )
+    return Proposal(decision, entry, tuple(meaning), is_grave=entry.state is State.AHEAD)
+
+
+def _is_pending_twin(entry: MigrationStatus, row: Applied) -> bool:
+    migration = entry.migration
+    return migration is not None and entry.applied is None and migration.file.checksum == row.checksum
+
+
+def _cannot_forget(entry: MigrationStatus) -> ConfigurationError:
+    if entry.applied is None:
+        message = f"{entry.id} is {entry.state.value}: nothing is recorded of it, so there is nothing to forget."
+        return ConfigurationError(message, remedy="Look at all of them: python manage.py sqlmigrate_status")
+    message = f"{entry.id} is {entry.state.value} and its file is here: forgotten, it would be run again."
+    remedy = "Look at all of them: python manage.py sqlmigrate_status"
+    if entry.state is State.MODIFIED:
+        remedy = f"Restore the file, or record it as it is: {command(Action.ACCEPT, entry)}"
+    return ConfigurationError(message, remedy=remedy)
