@@ -35,7 +35,8 @@ _FORGET = f"DELETE FROM {{ledger}} AS m {_AS_SHOWN} RETURNING pg_catalog.to_json
 
 _KEEP = """
 INSERT INTO {texts} (checksum, body)
-SELECT t.checksum, t.body FROM pg_catalog.unnest(%s::text[], %s::text[]) AS t (checksum, body)
+SELECT t.checksum, t.body
+  FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS t (checksum, body)
     ON CONFLICT (checksum) DO NOTHING
 """
 

@@ -112,14 +112,14 @@ def _accept(decision: Decision, entry: MigrationStatus) -> Proposal:
     row, migration = entry.applied, entry.migration
     if row is None or migration is None or entry.state not in (State.MODIFIED, State.REFORMATTED):
         raise _cannot_accept(entry)
-    change = f"Its record gets the checksum {migration.file.checksum[:16]}... in place of {row.checksum[:16]}..."
+    change = f"Its record gets the checksum of the file as it is now ({migration.file.checksum[:16]}...)"
     if row.name != migration.name:
-        change += f", and the name {migration.name} in place of {row.name}"
+        change += f" and its name ({migration.name})"
     return Proposal(
         decision,
         entry,
         (
-            f"{change}. Nothing of the file is run.",
+            f"{change}, in place of {row.checksum[:16]}... of the one that was applied. Nothing is run.",
             "So what it says has to be true here already; a database made from it anew gets the file as it is now.",
         ),
     )

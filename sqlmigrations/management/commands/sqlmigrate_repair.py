@@ -52,12 +52,12 @@ class Command(SqlMigrationsCommand):
         executor = Executor(options["database"])
         proposal = executor.propose(Decision(Action(options["action"]), Target(options["label"], options["version"])))
         self._show(proposal, executor.database)
+        self._ask(proposal, interactive=options["interactive"])
+        wait = options["lock_wait"]
         try:
-            self._ask(proposal, interactive=options["interactive"])
-            wait = options["lock_wait"]
             run_id = executor.repair(proposal, reason, None if wait is None else round(wait * 1000))
         except KeyboardInterrupt:
-            raise _interrupted() from None
+            raise _interrupted("Interrupted. Nothing was changed, unless the COMMIT was being sent.") from None
         self._report(proposal, executor.database, str(run_id), options["format"])
 
     def _show(self, proposal: Proposal, database: str) -> None:
@@ -87,8 +87,14 @@ class Command(SqlMigrationsCommand):
             )
         self.told.write(f"\n    Type '{word}' to continue, or 'no' to cancel: ", ending="")
         self.told.flush()
-        if sys.stdin.readline().strip() != word:
-            raise _interrupted()
+        try:
+            answer = sys.stdin.readline()
+        except KeyboardInterrupt:
+            answer = ""
+        if not answer:
+            self.told.write("")  # Nobody has ended the line.
+        if answer.strip() != word:
+            raise _interrupted("Cancelled. Nothing was changed.")
 
     def _report(self, proposal: Proposal, database: str, run_id: str, form: str) -> None:
         action, entry = proposal.decision.action, proposal.entry
@@ -111,5 +117,5 @@ def _reason(given: str) -> str:
     return given.strip()
 
 
-def _interrupted() -> Interrupted:
-    return Interrupted("Cancelled. Nothing was changed.", remedy="python manage.py sqlmigrate_status")
+def _interrupted(message: str) -> Interrupted:
+    return Interrupted(message, remedy="python manage.py sqlmigrate_status")
