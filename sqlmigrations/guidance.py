@@ -117,6 +117,12 @@ def advice(server: ServerError) -> str:
     return f"{_ADVICE.get(server.sqlstate, fallback)} Then run  {APPLY}"
 
 
+def repair(action: str, id: str) -> str:
+    """The command by which a person decides about the record of a migration, ``label.NNN_slug``."""
+    label, _, name = id.partition(".")
+    return f'python manage.py sqlmigrate_repair {action} {label} {name.partition("_")[0]} --reason "..."'
+
+
 def connection_advice(server: ServerError, *, waited: bool = False) -> str:
     """What to do about a refused connection, after waiting for the server or before."""
     words = server.message.lower()

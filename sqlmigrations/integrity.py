@@ -11,6 +11,7 @@ from datetime import UTC
 from itertools import count
 from pathlib import Path
 
+from sqlmigrations.guidance import repair
 from sqlmigrations.loader import Loaded, shown
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.text import CHECKSUM_ALGORITHM
@@ -198,7 +199,8 @@ def _modified(migration: SqlMigration, row: Applied) -> Finding:
     remedy = (
         "See the change: python manage.py sqlmigrate_status -v 2   "
         f"Restore the file as it was applied (git log -p -- {shlex.quote(migration.file.location)}), and put the "
-        f"change into a new one: python manage.py sqlmigrate_new {migration.label} your_change"
+        f"change into a new one: python manage.py sqlmigrate_new {migration.label} your_change\n"
+        f"Or, when what it says now is true of every database: {repair('accept', migration.id)}"
     )
     return _about(migration, "modified", Severity.ERROR, message, remedy)
 
@@ -208,7 +210,8 @@ def _renamed(migration: SqlMigration, row: Applied, free: Mapping[str, Iterator[
     same = migration.file.checksum == row.checksum
     if same or _same_statements(migration, row):
         message += f"the file is now {migration.name}, with the same {'content' if same else 'statements'}."
-        remedy = f"Give it its name back: {_renaming(migration, row.name)}"
+        remedy = f"Give it its name back: {_renaming(migration, row.name)}\n"
+        remedy += f"Or record its new one: {repair('accept', migration.id)}"
     else:
         message += f"{migration.name} is another file: its content differs, and it has not run."
         remedy = (
@@ -227,18 +230,16 @@ def _missing(row: Applied, twin: SqlMigration | None, folder: Path) -> Finding:
         file = shlex.quote(shown(folder / f"{row.name}.sql"))
         remedy = (
             f"Restore it: git checkout HEAD -- {file}   or, when its deletion is committed: "
-            f'git checkout "$(git rev-list -n 1 HEAD -- {file})^" -- {file}   (It may also be on another branch.)'
+            f'git checkout "$(git rev-list -n 1 HEAD -- {file})^" -- {file}   (It may also be on another branch.)\n'
+            f"When it is gone for good: {repair('forget', row.id)}"
         )
     return Finding("missing", Severity.ERROR, message, remedy, row.id)
 
 
 def _partial(row: Applied) -> Finding:
     message = f"Begun on {_when(row)} and neither finished nor rolled back (state {row.state})."
-    remedy = (
-        "Find out in the database what took effect. Undo it and delete its row in schema_migrations, "
-        "or complete it and set the row's state to 'applied'."
-    )
-    return Finding("partial", Severity.ERROR, message, remedy, row.id)
+    undo = "Find out in the database what took effect, and undo it. Then let it count as never begun: "
+    return Finding("partial", Severity.ERROR, message, undo + repair("forget", row.id), row.id)
 
 
 def _about(migration: SqlMigration, rule: str, severity: Severity, message: str, remedy: str = "") -> Finding:

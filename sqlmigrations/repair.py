@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.guidance import repair
 from sqlmigrations.integrity import compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.target import Target, unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, State
-
-COMMAND = "python manage.py sqlmigrate_repair"
 
 
 class Action(Enum):
@@ -64,12 +63,6 @@ def propose(decision: Decision, loaded: Loaded, ledger: Sequence[Applied]) -> Pr
     if decision.action is Action.ACCEPT:
         return _accept(decision, entry)
     return _forget(decision, entry, entries)
-
-
-def command(action: Action, entry: MigrationStatus | Applied) -> str:
-    """The command by which a person decides so."""
-    label, _, name = entry.id.partition(".")
-    return f'{COMMAND} {action.value} {label} {name.partition("_")[0]} --reason "..."'
 
 
 def _find(target: Target, entries: Sequence[MigrationStatus], sources: Iterable[str]) -> MigrationStatus:
@@ -136,10 +129,10 @@ def _cannot_accept(entry: MigrationStatus) -> ConfigurationError:
         return ConfigurationError(message, remedy=f"{remedy}python manage.py sqlmigrate_apply --fake {target}")
     if entry.state is State.PARTIAL:
         message = f"{entry.id} was begun and not finished (state {entry.applied.state}): only a whole one is accepted."
-        remedy = f"When what took effect of it is undone: {command(Action.FORGET, entry)}"
+        remedy = f"When what took effect of it is undone: {repair(Action.FORGET.value, entry.id)}"
         return ConfigurationError(message, remedy=remedy)
     message = f"{entry.id} is {entry.state.value}: its file is not here, so there is nothing to accept."
-    remedy = f"Bring the file back; or, when it is gone for good: {command(Action.FORGET, entry)}"
+    remedy = f"Bring the file back; or, when it is gone for good: {repair(Action.FORGET.value, entry.id)}"
     return ConfigurationError(message, remedy=remedy)
 
 
@@ -177,5 +170,5 @@ def _cannot_forget(entry: MigrationStatus) -> ConfigurationError:
     message = f"{entry.id} is {entry.state.value} and its file is here: forgotten, it would be run again."
     remedy = "Look at all of them: python manage.py sqlmigrate_status"
     if entry.state is State.MODIFIED:
-        remedy = f"Restore the file, or record it as it is: {command(Action.ACCEPT, entry)}"
+        remedy = f"Restore the file, or record it as it is: {repair(Action.ACCEPT.value, entry.id)}"
     return ConfigurationError(message, remedy=remedy)

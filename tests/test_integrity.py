@@ -51,7 +51,8 @@ def test_another_token_is_modified() -> None:
         f"Changed since it was applied on {WHEN}: recorded checksum {old}..., file {new}...",
         "See the change: python manage.py sqlmigrate_status -v 2   Restore the file as it was applied (git log -p -- "
         "migrations_sql/001_a.sql), and put the change into a new one: python manage.py sqlmigrate_new shop "
-        "your_change",
+        "your_change\nOr, when what it says now is true of every database: "
+        'python manage.py sqlmigrate_repair accept shop 001 --reason "..."',
         "shop.001_a",
         "migrations_sql/001_a.sql",
     )
@@ -99,7 +100,8 @@ def test_a_file_gone_from_between_is_missing() -> None:
         f"Applied on {WHEN}, but 002_b.sql is gone.",
         "Restore it: git checkout HEAD -- migrations_sql/002_b.sql   or, when its deletion is committed: "
         'git checkout "$(git rev-list -n 1 HEAD -- migrations_sql/002_b.sql)^" -- migrations_sql/002_b.sql   '
-        "(It may also be on another branch.)",
+        "(It may also be on another branch.)\n"
+        'When it is gone for good: python manage.py sqlmigrate_repair forget shop 002 --reason "..."',
         "shop.002_b",
     )
     assert found.entries[1].rollback_ready
@@ -142,8 +144,8 @@ def test_a_row_that_is_not_finished_is_partial(state: str, files: list[object]) 
         "partial",
         Severity.ERROR,
         f"Begun on {WHEN} and neither finished nor rolled back (state {state}).",
-        "Find out in the database what took effect. Undo it and delete its row in schema_migrations, "
-        "or complete it and set the row's state to 'applied'.",
+        "Find out in the database what took effect, and undo it. Then let it count as never begun: "
+        'python manage.py sqlmigrate_repair forget shop 001 --reason "..."',
         "shop.001_a",
     )
 
@@ -157,7 +159,8 @@ def test_the_same_under_another_name_is_to_get_its_name_back(text: str, words: s
         "renamed",
         Severity.ERROR,
         f"Number 1 was applied on {WHEN} as 001_a; the file is now 001_z, with the same {words}.",
-        "Give it its name back: mv migrations_sql/001_z.sql migrations_sql/001_a.sql",
+        "Give it its name back: mv migrations_sql/001_z.sql migrations_sql/001_a.sql\n"
+        'Or record its new one: python manage.py sqlmigrate_repair accept shop 001 --reason "..."',
         "shop.001_z",
         "migrations_sql/001_z.sql",
     )

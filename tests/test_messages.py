@@ -15,7 +15,7 @@ import pytest
 from tests.messages import Case, cases
 from tests.site import Site
 
-_COMMAND = re.compile(r"python manage\.py (sqlmigrate_\w+(?: --?[\w-]+| [\w./]+)*)")
+_COMMAND = re.compile(r'python manage\.py (sqlmigrate_\w+(?: --?[\w-]+| [\w./]+| "[^"]*")*)')
 _RENAME = re.compile(r"\bmv \S+ \S+")
 
 

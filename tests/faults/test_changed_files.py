@@ -41,6 +41,8 @@ The migration files do not agree with what is recorded; nothing has run.
     Next: See the change: python manage.py sqlmigrate_status -v 2   Restore the file as it was applied \
 (git log -p -- migrations_sql/002_b.sql), and put the change into a new one: \
 python manage.py sqlmigrate_new project your_change
+    Or, when what it says now is true of every database: \
+python manage.py sqlmigrate_repair accept project 002 --reason "..."
 """
     )
     assert not three.has("d")
@@ -59,6 +61,7 @@ The migration files do not agree with what is recorded; nothing has run.
     Next: Restore it: git checkout HEAD -- migrations_sql/002_b.sql   or, when its deletion is committed: \
 git checkout "$(git rev-list -n 1 HEAD -- migrations_sql/002_b.sql)^" -- migrations_sql/002_b.sql   \
 (It may also be on another branch.)
+    When it is gone for good: python manage.py sqlmigrate_repair forget project 002 --reason "..."
 """
     )
 
@@ -74,6 +77,7 @@ The migration files do not agree with what is recorded; nothing has run.
   migrations_sql/002_better.sql  [renamed]
     Number 2 was applied on WHEN as 002_b; the file is now 002_better, with the same content.
     Next: Give it its name back: mv migrations_sql/002_better.sql migrations_sql/002_b.sql
+    Or record its new one: python manage.py sqlmigrate_repair accept project 002 --reason "..."
 """
     )
 

@@ -13,6 +13,7 @@ from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ConfigurationError, Interrupted, UnsafePlan
 from sqlmigrations.executor import Executor
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
+from sqlmigrations.management.progress import Progress
 from sqlmigrations.repair import Action, Decision, Proposal
 from sqlmigrations.target import Target
 
@@ -46,8 +47,10 @@ class Command(SqlMigrationsCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Shows what would be recorded, asks, and records it."""
-        self.quiet: bool = options["verbosity"] < 1
         self.told = self.stderr if options["format"] == "json" else self.stdout
+        # Who is asked has to see what about.
+        verbosity = max(options["verbosity"], int(options["interactive"]))
+        self.progress = Progress(self.told, self.style, options["database"], verbosity)
         reason = _reason(options["reason"])
         executor = Executor(options["database"])
         proposal = executor.propose(Decision(Action(options["action"]), Target(options["label"], options["version"])))
@@ -55,7 +58,8 @@ class Command(SqlMigrationsCommand):
         self._ask(proposal, interactive=options["interactive"])
         wait = options["lock_wait"]
         try:
-            run_id = executor.repair(proposal, reason, None if wait is None else round(wait * 1000))
+            with self.progress.listening():
+                run_id = executor.repair(proposal, reason, None if wait is None else round(wait * 1000))
         except KeyboardInterrupt:
             raise _interrupted("Interrupted. Nothing was changed, unless the COMMIT was being sent.") from None
         self._report(proposal, executor.database, str(run_id), options["format"])
@@ -63,12 +67,12 @@ class Command(SqlMigrationsCommand):
     def _show(self, proposal: Proposal, database: str) -> None:
         entry = proposal.entry
         when = f"{proposal.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}"
-        self._say(self.style.MIGRATE_HEADING(f"{entry.id}  ({entry.state.value}, applied {when})"))
+        self.progress.say(self.style.MIGRATE_HEADING(f"{entry.id}  ({entry.state.value}, applied {when})"))
         if proposal.decision.action is Action.ACCEPT and entry.migration:
             for line in difference(proposal.applied, entry.migration, credentials(database)):
-                self._say(f"  {line}")
+                self.progress.say(f"  {line}")
         for sentence in proposal.meaning:
-            self._say(sentence)
+            self.progress.say(sentence)
 
     def _ask(self, proposal: Proposal, *, interactive: bool) -> None:
         word = proposal.entry.id if proposal.is_grave else "yes"
@@ -101,11 +105,7 @@ class Command(SqlMigrationsCommand):
         if form == "json":
             content = {"database": database, "run_id": run_id, "action": action.value, "id": entry.id}
             self.document({**content, "result": "ok", "exit_code": 0, "error": None})
-        self._say(self.style.SUCCESS(f"{_DONE[action]}: {entry.id}. The event says when, who and why."))
-
-    def _say(self, text: str) -> None:
-        if not self.quiet:
-            self.told.write(text)
+        self.progress.say(self.style.SUCCESS(f"{_DONE[action]}: {entry.id}. The event says when, who and why."))
 
 
 def _reason(given: str) -> str:
