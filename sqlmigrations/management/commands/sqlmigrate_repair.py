@@ -89,9 +89,9 @@ class Command(SqlMigrationsCommand):
                 "There is no terminal to ask on. Nothing was changed.",
                 remedy="Run it in a terminal; or, when the above is what you want, with --noinput.",
             )
-        self.told.write(f"\n    Type '{word}' to continue, or 'no' to cancel: ", ending="")
-        self.told.flush()
         try:
+            self.told.write(f"\n    Type '{word}' to continue, or 'no' to cancel: ", ending="")
+            self.told.flush()
             answer = sys.stdin.readline()
         except KeyboardInterrupt:
             answer = ""
