@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
+
+# What REINDEX CONCURRENTLY calls the index that it makes, and the one it replaces, until it is through.
+_LEFTOVER = re.compile(r'_cc(?:new|old)\d*"?$')
 
 
 class Partition(Enum):
@@ -29,7 +33,6 @@ class Index:
         ready: Writes keep it up to date; that of a unique index makes them fail, valid or not.
         live: It is not being dropped.
         partitioned: An index on a partitioned table, which is valid once every partition has its part.
-        definition: ``pg_get_indexdef``.
     """
 
     oid: int
@@ -41,7 +44,11 @@ class Index:
     live: bool
     unique: bool
     partitioned: bool
-    definition: str
+
+    @property
+    def is_leftover(self) -> bool:
+        """Whether it looks like what an interrupted REINDEX CONCURRENTLY leaves behind."""
+        return not self.valid and _LEFTOVER.search(self.name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,11 @@ class Observation:
         other: Kind of a relation that has the index's name and is none, such as ``table``.
         table: The table, as SQL wants it; empty when there is none of that name.
         table_oid: Its OID.
-        object: The partition, database, tablespace or subscription, as SQL wants it; empty when there is none.
-        oid: Of the object.
+        object: The partition, or the relation that is no index, as SQL wants it; the name of the database, tablespace
+            or subscription; empty when there is none.
+        oid: Of the partition, database, tablespace or subscription.
         partition: Where the partition stands.
-        builders: Server processes that build an index on the table at this moment.
+        builders: Other sessions' server processes that build an index on the table at this moment.
     """
 
     indexes: tuple[Index, ...] = ()

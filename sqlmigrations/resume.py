@@ -1,83 +1,29 @@
-"""Judges a statement that began outside a transaction: done, to be run, cleaned up after, or a person's to decide."""
+"""Judges a statement that began outside a transaction and did not end: is it done, to be run, or to be decided?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable
 
-from sqlmigrations.effects import Effect
-from sqlmigrations.observation import Observation
+from sqlmigrations import indexes
+from sqlmigrations.confirmation import confirm
+from sqlmigrations.effects import Effect, EffectKind
+from sqlmigrations.observation import Observation, Partition
+from sqlmigrations.verdicts import (
+    KEEP,
+    REDO,
+    Case,
+    Cause,
+    Judgement,
+    Problem,
+    Resolution,
+    Verdict,
+    Way,
+    decide,
+    done,
+    run,
+)
 
-
-class Verdict(Enum):
-    """What becomes of a statement that had begun and of which no end is recorded."""
-
-    DONE = "done"
-    RUN = "run"
-    REBUILD = "rebuild"
-    FINISH = "finish"
-    DECIDE = "decide"
-
-
-class Resolution(Enum):
-    """What a person can say of a statement, where the catalog cannot."""
-
-    DONE = "done"
-    REDO = "redo"
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why the statement did not end, as far as anybody heard.
-
-    Attributes:
-        sqlstate: What the server answered; empty when the connection or the runner was lost.
-    """
-
-    sqlstate: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way out for a person.
-
-    Attributes:
-        words: What it does, a sentence without its full stop.
-        sql: What to run by hand before the next apply, in order; empty when nothing.
-        resolve: What to tell ``sqlmigrate_repair`` of the statement; ``None`` when the next apply sees for itself.
-    """
-
-    words: str
-    sql: tuple[str, ...] = ()
-    resolve: Resolution | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What becomes of the statement.
-
-    Attributes:
-        reason: Why, one sentence.
-        cleanup: Of REBUILD what to run before the statement, of FINISH what to run in its place; each outside a
-            transaction, like the statement itself.
-        ways: Of DECIDE the ways out.
-        warning: What the leftover does meanwhile; empty when nothing.
-    """
-
-    verdict: Verdict
-    reason: str
-    cleanup: tuple[str, ...] = ()
-    ways: tuple[Way, ...] = ()
-    warning: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a statement that reported success has not done what it says; the fields as in ``Judgement``."""
-
-    reason: str
-    ways: tuple[Way, ...] = ()
-    warning: str = ""
+__all__ = ["Cause", "Judgement", "Problem", "Resolution", "Verdict", "Way", "confirm", "judge"]
 
 
 def judge(effect: Effect, before: Observation | None, now: Observation, cause: Cause, rebuilt: int) -> Judgement:
@@ -90,9 +36,86 @@ def judge(effect: Effect, before: Observation | None, now: Observation, cause: C
         cause: Why it did not end.
         rebuilt: How often it was cleaned up after and run again already.
     """
-    raise NotImplementedError
+    if effect.is_repeatable:
+        return run("To run it again does no harm.")
+    if before is None or effect.kind is EffectKind.OTHER:
+        return decide(f"Whether it took effect {_UNTOLD[before is None]}.", KEEP, REDO)
+    return _JUDGES[effect.kind](Case(effect, before, now, cause, rebuilt))
 
 
-def confirm(effect: Effect, before: Observation | None, after: Observation) -> Problem | None:
-    """Why a statement that has just reported success has not done what it says; ``None`` when all is well."""
-    raise NotImplementedError
+_UNTOLD = {True: "cannot be told, as what was there before it is not known", False: "is not to be seen in the catalog"}
+
+
+def _detached(case: Case) -> Judgement:
+    now, effect = case.now, case.effect
+    table, partition = now.table or indexes.written(effect.table), now.object or indexes.written(effect.names[0])
+    if now.partition is Partition.ATTACHED:
+        return run(f"{partition} is still a partition of {table}.")
+    if now.partition is not Partition.PENDING:
+        if case.before.partition in (Partition.ATTACHED, Partition.PENDING):
+            return done(f"{partition} was a partition of {table} before, and is none any more.")
+        return run(f"{partition} was no partition of {table} before either.")
+    if effect.finalizes:
+        return run(f"{partition} is detached from {table} half-way still.")
+    return _half_detached(case, table, partition)
+
+
+def _half_detached(case: Case, table: str, partition: str) -> Judgement:
+    finish = f"ALTER TABLE {table} DETACH PARTITION {partition} FINALIZE"
+    stood = case.before.partition is Partition.PENDING
+    why = "since before the statement began" if stood else case.why
+    left = f"{partition} is detached from {table} half-way only, {why}."
+    if case.may_clean_up and not stood:
+        return Judgement(Verdict.FINISH, left, (finish,))
+    return decide(
+        left,
+        Way("Finish it; it waits for the queries that use the partition", (finish,)),
+        warning=f"Until then queries of {table} do not see the rows of {partition}, and no other partition of it can "
+        "be detached concurrently.",
+    )
+
+
+def _made(case: Case) -> Judgement:
+    now, what = case.now, _what(case.effect)
+    if now.oid is None:
+        return run(f"There is no {what}.")
+    if case.before.oid is None and not case.cause.name_was_taken:
+        return done(f"The {what} is there, and was not there before.")
+    return decide(
+        f"The {what} is there, but the statement did not make it.",
+        KEEP,
+        Way("If it is in the way, drop or rename it, and the next apply runs the statement"),
+    )
+
+
+def _removed(case: Case) -> Judgement:
+    before, now, what = case.before, case.now, _what(case.effect)
+    if now.oid is None:
+        return done(f"The {what} is gone.") if before.oid else run(f"There was no {what} before, and is none now.")
+    if now.oid == before.oid:
+        return run(f"The {what} is still there.")
+    return decide(
+        f"The {what} was made after the statement began, so it is not the one to drop.",
+        Way("If it is to be dropped too, let the statement be run again", resolve=Resolution.REDO),
+        Way("If it is to stay, record the statement as done", resolve=Resolution.DONE),
+    )
+
+
+def _what(effect: Effect) -> str:
+    """The database, tablespace or subscription with its name."""
+    return f"{effect.kind.value.partition(' ')[2]} {indexes.written(effect.names[0])}"
+
+
+_Judge = Callable[[Case], Judgement]
+_JUDGES: dict[EffectKind, _Judge] = {
+    EffectKind.CREATE_INDEX: indexes.created,
+    EffectKind.DROP_INDEX: indexes.dropped,
+    EffectKind.REINDEX: indexes.reindexed,
+    EffectKind.DETACH: _detached,
+    EffectKind.CREATE_DATABASE: _made,
+    EffectKind.DROP_DATABASE: _removed,
+    EffectKind.CREATE_TABLESPACE: _made,
+    EffectKind.DROP_TABLESPACE: _removed,
+    EffectKind.CREATE_SUBSCRIPTION: _made,
+    EffectKind.DROP_SUBSCRIPTION: _removed,
+}

@@ -1,0 +1,179 @@
+"""Judges statements about indexes that began outside a transaction and did not end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmigrations.effects import Effect, Scope
+from sqlmigrations.observation import Index, Observation
+from sqlmigrations.verdicts import KEEP, Case, Judgement, Resolution, Verdict, Way, decide, done, run
+
+_DUPLICATES, _DISK_FULL = "23505", "53100"
+_FIRST = {
+    _DUPLICATES: "Remove the rows with the same key, and drop the index",
+    _DISK_FULL: "Free space on the server, and drop the index",
+}
+
+
+def created(case: Case) -> Judgement:
+    """CREATE INDEX, by name or without one."""
+    now, effect = case.now, case.effect
+    if not now.table:
+        return run(f"There is no table {written(effect.table)}.")
+    if now.other:
+        return _taken(case, f"{now.object} is a {now.other}, not an index", ())
+    made = new_indexes(effect, case.before, now)
+    if not effect.names and len(made) > 1:
+        names = ", ".join(index.name for index in made)
+        return decide(
+            f"Several indexes on {now.table} are new, perhaps the statement's own is among them: {names}.", KEEP
+        )
+    index = (made if not effect.names else now.indexes)[:1]
+    return _created(case, index[0]) if index else run(f"{_an_index(case)} was left behind on {now.table}.")
+
+
+def _created(case: Case, index: Index) -> Judgement:
+    if index.table_oid != case.now.table_oid:
+        return _taken(case, f"The index {index.name} is on {index.table}, not on {case.now.table}", drops([index]))
+    if case.before.indexes and case.effect.names:
+        return _stood(case, index)
+    if case.cause.name_was_taken:
+        return _taken(case, f"The index {index.name} was made by somebody else meanwhile", drops([index]))
+    if index.valid:
+        return done(f"The index {index.name} is there and valid, and was not there before.")
+    if index.partitioned:
+        return done(f"The index {index.name} is there, and was not there before.")
+    if case.now.builders:
+        return _busy(case, f"The index {index.name} is not valid yet")
+    left = f"The index {index.name} was left invalid {case.why}."
+    if case.may_clean_up:
+        return Judgement(Verdict.REBUILD, left, drops([index]))
+    return decide(left, *ways_with(index, case.cause.sqlstate), warning=warning_of(index))
+
+
+def _stood(case: Case, index: Index) -> Judgement:
+    """Something of that name had been there before the statement began."""
+    if case.effect.guarded and index.valid:
+        return run(f"The index {index.name} was there before: IF NOT EXISTS passes over it.")
+    if case.effect.guarded:
+        left = f"The index {index.name} was there before, and is invalid."
+        return decide(left, *ways_with(index), warning=warning_of(index))
+    which = "was there before" if index.oid in oids(case.before) else "has replaced one that was there before"
+    return _taken(case, f"The index {index.name} {which}", drops([index]))
+
+
+def _taken(case: Case, fact: str, sql: tuple[str, ...]) -> Judgement:
+    other = "drop it" if sql else "rename it"
+    return decide(
+        f"{fact}, so the statement did not make it.",
+        KEEP,
+        Way(f"If it is in the way, {other}, or give the index another name in the file", sql),
+        warning="".join(warning_of(index) for index in case.now.indexes[:1]),
+    )
+
+
+def _busy(case: Case, fact: str) -> Judgement:
+    pids = ", ".join(map(str, case.now.builders))
+    return decide(
+        f"{fact}, and another session (pid {pids}) is building an index on its table.",
+        Way("Wait until it has ended"),
+    )
+
+
+def dropped(case: Case) -> Judgement:
+    """DROP INDEX, which may be repeated as often as it is interrupted."""
+    name = written(case.effect.names[0])
+    if len(case.effect.names) > 1:
+        return run("The server drops one index at a time concurrently, so nothing was dropped.")
+    there = case.now.indexes[:1]
+    if not there:
+        if case.before.indexes and not case.now.other:
+            return done(f"The index {name} was there before, and is gone.")
+        return run(f"There was no index {name} before, and there is none now.")
+    index = there[0]
+    if index.oid in oids(case.before):
+        return run(f"The index {index.name} is still there{'' if index.valid else ', marked invalid'}.")
+    return decide(
+        f"The index {index.name} was made after the statement began, so it is not the one to drop.",
+        Way("If it is to be dropped too, let the statement be run again", resolve=Resolution.REDO),
+        Way("If it is to stay, record the statement as done", resolve=Resolution.DONE),
+        warning=warning_of(index),
+    )
+
+
+def reindexed(case: Case) -> Judgement:
+    """REINDEX, which may be repeated, but leaves copies behind when it is interrupted while working concurrently."""
+    known = {(index.oid, index.name) for index in case.before.indexes}
+    left = [index for index in case.now.indexes if index.is_leftover and (index.oid, index.name) not in known]
+    complete = _is_rebuilt(case)
+    if not left:
+        return done("Every index of it was built anew.") if complete else run("To run a REINDEX again does no harm.")
+    names = ", ".join(index.name for index in left)
+    fact = f"The REINDEX left {names} behind {case.why}."
+    if case.now.builders:
+        return _busy(case, f"{names} {'is' if len(left) == 1 else 'are'} not valid")
+    if case.may_clean_up:
+        return Judgement(Verdict.FINISH if complete else Verdict.REBUILD, fact, drops(left))
+    return decide(
+        fact,
+        Way("Drop what was left behind, and the next apply runs the statement again", drops(left)),
+        warning=" ".join(filter(None, map(warning_of, left))),
+    )
+
+
+def _is_rebuilt(case: Case) -> bool:
+    """REINDEX CONCURRENTLY gives every index another OID; in a schema or a database they are too many to be kept."""
+    if not case.effect.concurrently or case.effect.scope not in (Scope.INDEX, Scope.TABLE):
+        return False
+    now = {index.name: index for index in case.now.indexes}
+    # Those that were invalid are passed over when a whole table is rebuilt.
+    old = [i for i in case.before.indexes if not i.partitioned and (i.valid or case.effect.scope is Scope.INDEX)]
+    new = [now.get(index.name) for index in old]
+    return bool(old) and all(a and a.valid and a.oid != b.oid for a, b in zip(new, old, strict=True))
+
+
+def new_indexes(effect: Effect, before: Observation, now: Observation) -> tuple[Index, ...]:
+    """Those that an unnamed CREATE INDEX may have made."""
+    known = oids(before)
+    return tuple(
+        index
+        for index in now.indexes
+        if index.oid not in known and index.unique == effect.unique and not index.is_leftover
+    )
+
+
+def ways_with(index: Index, sqlstate: str = "") -> tuple[Way, ...]:
+    """How an invalid index is got rid of, or made valid."""
+    first = _FIRST.get(sqlstate, "Drop the index")
+    drop = Way(f"{first}; the next apply builds it anew", drops([index]))
+    if sqlstate == _DUPLICATES:
+        return (drop,)
+    return drop, Way("Or make it valid where it stands", (f"REINDEX INDEX CONCURRENTLY {index.name}",))
+
+
+def warning_of(index: Index) -> str:
+    """What an invalid index does while it stands there."""
+    if index.valid or not index.ready or index.partitioned:
+        return ""
+    if index.unique:
+        return f"Until then {index.name}, though invalid, still rejects writes to {index.table} that repeat a key."
+    return f"Until then every write to {index.table} keeps {index.name} up to date, and no query uses it."
+
+
+def drops(indexes: Sequence[Index]) -> tuple[str, ...]:
+    """The SQL that drops them without locking anybody out."""
+    return tuple(f"DROP INDEX CONCURRENTLY {index.name}" for index in indexes)
+
+
+def oids(seen: Observation) -> frozenset[int]:
+    """Of the indexes seen."""
+    return frozenset(index.oid for index in seen.indexes)
+
+
+def written(path: Sequence[str] | None) -> str:
+    """A name for people to read."""
+    return ".".join(path or ())
+
+
+def _an_index(case: Case) -> str:
+    return f"No index {written(case.effect.names[0])}" if case.effect.names else "No new index"
