@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from fcntl import ioctl
-from struct import pack
-from termios import TIOCSWINSZ
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +21,7 @@ from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.management import terminal
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.types import Blocker, Finding, Glimpse, Outcome, Result, ServerError, Severity
+from tests.screen import Screen, lend_screen
 
 ID = "project.004_search"
 OPENING = f"  Applying {ID}..."
@@ -53,44 +50,10 @@ def retrying(attempt: int = 1, *blockers: Blocker, error: object = None) -> None
     assert [answer for _, answer in sent if answer is not None] == []
 
 
-@dataclass
-class Screen:
-    """A terminal as a person sees it: what a carriage return overwrites is gone."""
-
-    primary: int
-    secondary: int
-    raw: str = ""
-
-    def resize(self, columns: int) -> None:
-        ioctl(self.secondary, TIOCSWINSZ, pack("HHHH", 24, columns, 0, 0))
-
-    def read(self) -> str:
-        os.set_blocking(self.primary, False)
-        with suppress(BlockingIOError):
-            while piece := os.read(self.primary, 65_536):
-                self.raw += piece.decode()
-        return self.raw
-
-    def lines(self) -> list[str]:
-        """Every line as it is left, without spaces behind it; one that is longer than the screen goes on below."""
-        return [overwritten(line).rstrip() for line in self.read().replace("\r\n", "\n").split("\n")]
-
-
-def overwritten(line: str) -> str:
-    cells: list[str] = []
-    for piece in line.split("\r"):
-        written = [part for char in piece for part in [char, *[""] * (terminal.width(char) - 1)]]
-        cells[: len(written)] = written
-    return "".join(cells)
-
-
 @pytest.fixture
 def screen() -> Iterator[Screen]:
-    made = Screen(*pty.openpty())
-    made.resize(100)
-    yield made
-    os.close(made.primary)
-    os.close(made.secondary)
+    with lend_screen() as screen:
+        yield screen
 
 
 @contextmanager

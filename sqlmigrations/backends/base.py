@@ -25,6 +25,8 @@ Row = tuple[Any, ...]
 # A dead peer is noticed within about a minute, where the system allows it to be said.
 _KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _CONNECT_TIMEOUT_S = 10
+# How much of the data of a COPY is on its way at a time, characters.
+_PIECE = 65_536
 # Options of Django's that are about its own use of a connection, not about reaching the server.
 _NOT_OURS = ("pool", "server_side_binding")
 _SECRET_OPTIONS = ("password", "sslpassword")
@@ -124,14 +126,14 @@ class Connection:
         Raises:
             StatementFailed: The server refused it, or the connection is gone.
         """
+        pieces = _Pieces(data)
         try:
             if is_psycopg3:
                 with self._cursor.copy(sql) as stream:
-                    stream.write(data)
+                    while piece := pieces.read(_PIECE):
+                        stream.write(piece)
             else:
-                import io  # Only a file with inline data needs it.
-
-                self._cursor.copy_expert(sql, io.StringIO(data))
+                self._cursor.copy_expert(sql, pieces, _PIECE)
         except self._errors as error:
             raise self._failed(error) from None
 
@@ -156,6 +158,19 @@ class Connection:
 
     def _failed(self, error: Exception) -> StatementFailed:
         return StatementFailed(_server_error(error, bool(self._raw.closed), self._secrets))
+
+
+class _Pieces:
+    """A text to be read like a file; ``io.StringIO`` would take four bytes for each of its letters."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def read(self, size: int) -> str:
+        piece = self._text[self._at : self._at + size]
+        self._at += size
+        return piece
 
 
 def wrapper(alias: str) -> BaseDatabaseWrapper:

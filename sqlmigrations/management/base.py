@@ -22,10 +22,12 @@ _OUR_COMMANDS = re.compile(r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_st
 
 
 class LastingOutput(OutputWrapper):
-    """Standard output that goes on when nobody reads it any more (``| head``): a deploy does not stop for that."""
+    """A standard stream that may be lost (``| head``, a full disk): a deploy does not stop for that."""
+
+    lost: OSError | None = None
 
     def write(self, *args: Any, **options: Any) -> None:  # type: ignore[override]  # as in Django
-        """Writes at once: what is left to be flushed when Python ends would fail there."""
+        """Writes at once; what a full disk does not take is dropped, the next line may find room again."""
         try:
             try:
                 super().write(*args, **options)
@@ -34,10 +36,16 @@ class LastingOutput(OutputWrapper):
                 self.reconfigure(errors="backslashreplace")
                 super().write(*args, **options)
             self.flush()
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
+        except OSError as error:
+            self.lost = error
+            if isinstance(error, BrokenPipeError):
+                self.discard()
+
+    def discard(self) -> None:
+        """Lets go of the reader: Python flushes what is left when it ends, and would fail at it."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
 
 
 class SqlMigrationsCommand(BaseCommand):
@@ -50,6 +58,9 @@ class SqlMigrationsCommand(BaseCommand):
         super().__init__(*args, **options)
         if not options.get("stdout"):
             self.stdout = LastingOutput(sys.stdout)
+        if not options.get("stderr"):
+            self.stderr = LastingOutput(sys.stderr)
+            self.stderr.style_func = self.style.ERROR
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Adds what every command takes."""
@@ -72,6 +83,9 @@ class SqlMigrationsCommand(BaseCommand):
         except SqlMigrationsError as error:
             self.show_error(error, options)
             raise self._ended(error.exit_code, error.message) from (error if options.get("traceback") else None)
+        finally:
+            if self._is_whole_process:
+                self._settle_output()
 
     def show_error(self, error: SqlMigrationsError, options: Mapping[str, Any]) -> None:
         """Prints an error for people; on ``--format json`` the document on stdout carries it as well."""
@@ -93,10 +107,20 @@ class SqlMigrationsCommand(BaseCommand):
         if code is not ExitCode.OK:
             raise self._ended(code, message)
 
+    @property
+    def _is_whole_process(self) -> bool:
+        return bool(getattr(self, "_called_from_command_line", False))
+
+    def _settle_output(self) -> None:
+        """What was done counts, not what was said of it: the exit code stays as it is."""
+        for name, stream in (("output", self.stdout), ("error", self.stderr)):
+            if isinstance(stream, LastingOutput) and stream.lost and not isinstance(stream.lost, BrokenPipeError):
+                self.stderr.write(f"Standard {name} could not be written to its end: {stream.lost.strerror}.")
+                stream.discard()
+
     def _ended(self, code: ExitCode, message: str) -> BaseException:
         # call_command() gets an exception it can catch, the shell its exit code without "CommandError:" before it.
-        if getattr(self, "_called_from_command_line", False):
-            sys.stdout.flush()
+        if self._is_whole_process:
             return SystemExit(int(code))
         return CommandError(message, returncode=int(code))
 
