@@ -98,21 +98,23 @@ def _waiting(blockers: Sequence[Blocker]) -> str:
 
 
 def _holder(blocker: Blocker) -> str:
+    name = f"pid {blocker.pid}"
+    state = blocker.state
     if not blocker.pid:
-        # The server has no process for it.
-        return "a prepared transaction"
+        # The server has no process for it, and its name is what ROLLBACK PREPARED takes.
+        name = f'the prepared transaction "{blocker.query}"' if blocker.query else "a prepared transaction"
+        state = ""
     age = "" if blocker.age_s is None else duration(blocker.age_s)
-    facts = [_who(blocker), " ".join(part for part in (blocker.state, age) if part)]
-    known = _printable(", ".join(fact for fact in facts if fact))
-    return f"pid {blocker.pid} ({known})" if known else f"pid {blocker.pid}"
+    facts = [_who(blocker), " ".join(part for part in (state, age) if part)]
+    known = ", ".join(fact for fact in facts if fact)
+    return _printable(f"{name} ({known})" if known else name)
 
 
 def _who(blocker: Blocker) -> str:
-    if blocker.application:
-        return f'app "{blocker.application}"'
-    if (blocker.query or "").startswith("autovacuum:"):
-        return "autovacuum"
-    return f'user "{blocker.user}"' if blocker.user else ""
+    if not blocker.user:
+        # A process of the server's own, such as an autovacuum worker.
+        return blocker.application
+    return f'app "{blocker.application}"' if blocker.application else f'user "{blocker.user}"'
 
 
 def _printable(text: str) -> str:

@@ -55,10 +55,11 @@ def test_a_glimpse_in_words(glimpse: Glimpse, told: str) -> None:
     [
         (WEB, 'pid 4711 (app "web", idle in transaction 38 s)'),
         (Blocker(9, "bob", "", "active", 125), 'pid 9 (user "bob", active 2 min 5 s)'),
-        (Blocker(9, "", "", "active", 12_345, "", "autovacuum: VACUUM a"), "pid 9 (autovacuum, active 3 h 25 min)"),
+        (Blocker(9, "", "autovacuum worker", "active", 12_345), "pid 9 (autovacuum worker, active 3 h 25 min)"),
         (Blocker(9, "bob\n\x1b[2J", "", "", None), 'pid 9 (user "bob??[2J")'),
         (Blocker(9, "", "", "", None), "pid 9"),
-        (Blocker(0, "", "", "", None), "a prepared transaction"),
+        (Blocker(0, "", "", "prepared transaction", None), "a prepared transaction"),
+        (Blocker(0, "bob", "", "", 61, "", "t-1"), 'the prepared transaction "t-1" (user "bob", 1 min 1 s)'),
     ],
 )
 def test_a_session_in_the_way_in_words(blocker: Blocker, told: str) -> None:

@@ -315,3 +315,22 @@ def test_many_threads_leave_whole_lines(logged: Progress, log: io.StringIO) -> N
     lines = log.getvalue().splitlines()
     assert [line for line in lines if not whole.fullmatch(line)] == []
     assert len(lines) == 800
+
+
+def test_nothing_is_written_beyond_the_edge_of_a_terminal_that_became_narrower(
+    shown: Progress, screen: Screen
+) -> None:
+    shown.begin(ID)
+    watched(LONG)
+    before = screen.read()
+
+    screen.resize(60)
+    watched(replace(LONG, phase=""))
+    assert len(screen.read()[len(before) :]) <= 60
+
+    watched(LONG)
+    before = screen.read()
+    screen.resize(40)
+    shown.end(APPLIED)
+    erased = screen.read()[len(before) :].split("\r")[1]
+    assert (erased.strip(), len(erased)) == ("", 39)

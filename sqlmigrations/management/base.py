@@ -78,6 +78,8 @@ class SqlMigrationsCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Runs the command; an error leaves in its own shape and with its own exit code."""
+        if not options.get("force_color") and (os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"):
+            options["no_color"] = True
         try:
             return super().execute(*args, **options)
         except SqlMigrationsError as error:

@@ -133,9 +133,11 @@ class Progress:
         """Puts a text on the terminal's last line in place of what stands there."""
         if not self._is_live:
             return
-        text = terminal.cut(text, terminal.columns(self._out) - 1)
+        limit = terminal.columns(self._out) - 1
+        text = terminal.cut(text, limit)
         if text != self._shown:
-            rest = terminal.width(self._shown) - terminal.width(text)
+            # Not beyond the edge: the terminal may have become narrower.
+            rest = min(terminal.width(self._shown), limit) - terminal.width(text)
             self._write(("\r" if self._shown else "") + text + " " * max(0, rest))
             self._shown = text
 

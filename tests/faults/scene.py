@@ -52,6 +52,7 @@ class FaultySite(Site):
             process.kill()
             if process.stdout and not process.stdout.closed:
                 process.communicate()
+            process.wait()
 
     def python(self, code: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Runs code in a process in which the site's Django is set up."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.core.management.color import no_style
 
 from sqlmigrations.exceptions import ExitCode, Interrupted, MigrationFailed, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
@@ -60,6 +61,8 @@ class Command(SqlMigrationsCommand):
         self.json: bool = options["format"] == "json"
         executor = Executor(options["database"])
         out = self.stderr if self.json else self.stdout
+        if not (out.isatty() or options["force_color"]):
+            self.style = no_style()
         self.progress = Progress(out, self.style, executor.database, self.verbosity)
         order = _options(options)
         if options["plan"] or options["check"]:

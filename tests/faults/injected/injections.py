@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import logging
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 
 from django.db import close_old_connections, connection
 
-from sqlmigrations import signals, statements, transaction
+from sqlmigrations import glimpses, signals, statements, transaction
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Blocker, Glimpse
@@ -99,3 +100,13 @@ def write_down_what_is_told() -> None:
 
     signals.migration_watched.connect(watched, weak=False)
     signals.migration_retrying.connect(retrying, weak=False)
+
+
+def tell_often() -> None:
+    """What a log is told every thirty seconds comes at once."""
+    glimpses.EVERY_S = 0.2
+
+
+def log_to_a_full_disk() -> None:
+    logging.getLogger("sqlmigrations").addHandler(logging.FileHandler("/dev/full"))
+    logging.getLogger("sqlmigrations").setLevel(logging.DEBUG)
