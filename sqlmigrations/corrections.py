@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HELD, HeldLock
@@ -14,10 +15,12 @@ from sqlmigrations.plan import passwords
 from sqlmigrations.recorder import Recorder, kept
 from sqlmigrations.records import RunMark
 from sqlmigrations.repair import Action, Proposal
+from sqlmigrations.resume import Resolution
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlMigration
 
 _LOCK_TIMEOUT = "55P03"
+_EVENTS = {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}
 
 _BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SELECT {HELD}"
 
@@ -28,6 +31,12 @@ _ACCEPT = f"""
 UPDATE {{ledger}}
    SET name = %s, checksum = %s, sql_checksum = %s, checksum_algorithm = %s,
        metadata = (metadata - %s::text[]) || %s::jsonb
+ {_AS_SHOWN}
+RETURNING 1
+"""
+_DONE = f"""
+UPDATE {{ledger}}
+   SET state = 'applied', statements_done = statements_total, applied_at = pg_catalog.clock_timestamp()
  {_AS_SHOWN}
 RETURNING 1
 """
@@ -86,17 +95,30 @@ class Corrections:
         self._commit(proposal)
 
     def _correct(self, proposal: Proposal, reason: str) -> None:
-        row, migration = proposal.applied, proposal.entry.migration
-        shown = [row.label, row.key, row.state, row.checksum, row.name]
-        if proposal.decision.action is Action.ACCEPT and migration:
-            answer = self._queries.query(_ACCEPT.format(**self._names), [*self._content(migration), *shown])
-            event, name, detail = "accepted", migration.name, _accepted(proposal, migration)
+        row, decision, migration = proposal.applied, proposal.decision, proposal.entry.migration
+        name = row.name
+        detail: dict[str, object] = {"reason": reason}
+        if decision.action is Action.ACCEPT and migration:
+            self._write(_ACCEPT, self._content(migration), proposal)
+            name = migration.name
+            detail |= _accepted(proposal, migration)
+        elif decision.how is Resolution.DONE:
+            self._write(_DONE, [], proposal)
+            detail |= {"how": decision.how.value, "state_before": row.state}
         else:
-            answer = self._queries.query(_FORGET.format(**self._names), shown)
-            event, name, detail = "forgotten", row.name, {"row": json.loads(answer[0][0])} if answer else {}
+            deleted = self._write(_FORGET, [], proposal)
+            how = {"how": decision.how.value} if decision.how else {}
+            detail |= {**how, "row": json.loads(deleted)}
+        what = (row.label, row.key, name)
+        self._recorder.note(self._queries, _EVENTS[decision.action], self._mark, detail, what)
+
+    def _write(self, sql: str, values: Sequence[object], proposal: Proposal) -> Any:
+        row = proposal.applied
+        shown = [row.label, row.key, row.state, row.checksum, row.name]
+        answer = self._queries.query(sql.format(**self._names), [*values, *shown])
         if not answer:
             raise changed_meanwhile(proposal)
-        self._recorder.note(self._queries, event, self._mark, {"reason": reason, **detail}, (row.label, row.key, name))
+        return answer[0][0]
 
     def _content(self, migration: SqlMigration) -> list[object]:
         """What a row says about a file, and keeps the texts beside it."""

@@ -117,10 +117,11 @@ def advice(server: ServerError) -> str:
     return f"{_ADVICE.get(server.sqlstate, fallback)} Then run  {APPLY}"
 
 
-def repair(action: str, id: str) -> str:
+def repair(action: str, id: str, *options: str) -> str:
     """The command by which a person decides about the record of a migration, ``label.NNN_slug``."""
     label, _, name = id.partition(".")
-    return f'python manage.py sqlmigrate_repair {action} {label} {name.partition("_")[0]} --reason "..."'
+    words = " ".join([action, label, name.partition("_")[0], *options])
+    return f'python manage.py sqlmigrate_repair {words} --reason "..."'
 
 
 def connection_advice(server: ServerError, *, waited: bool = False) -> str:

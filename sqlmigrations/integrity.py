@@ -238,8 +238,9 @@ def _missing(row: Applied, twin: SqlMigration | None, folder: Path) -> Finding:
 
 def _partial(row: Applied) -> Finding:
     message = f"Begun on {_when(row)} and neither finished nor rolled back (state {row.state})."
-    undo = "Find out in the database what took effect, and undo it. Then let it count as never begun: "
-    return Finding("partial", Severity.ERROR, message, undo + repair("forget", row.id), row.id)
+    remedy = f"When all of it is in the database: {repair('resolve', row.id, '--done')}\n"
+    remedy += f"When nothing of it is, or you have undone it: {repair('resolve', row.id, '--redo')}"
+    return Finding("partial", Severity.ERROR, message, remedy, row.id)
 
 
 def _about(migration: SqlMigration, rule: str, severity: Severity, message: str, remedy: str = "") -> Finding:

@@ -11,6 +11,7 @@ from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.guidance import repair
 from sqlmigrations.integrity import compare
 from sqlmigrations.loader import Loaded
+from sqlmigrations.resume import Resolution
 from sqlmigrations.target import Target, unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, State
 
@@ -20,14 +21,33 @@ class Action(Enum):
 
     ACCEPT = "accept"
     FORGET = "forget"
+    RESOLVE = "resolve"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is asked for: one action, about one migration."""
+    """What is asked for: one action, about one migration.
+
+    Attributes:
+        how: Of RESOLVE, whether what is half done is to count as done, or to be run again.
+    """
 
     action: Action
     target: Target
+    how: Resolution | None = None
+
+    def __post_init__(self) -> None:
+        """Raises a ``ConfigurationError`` for what does not go together."""
+        if self.action is Action.RESOLVE and self.how is None:
+            raise ConfigurationError(
+                "To resolve is to say how: whether it is done, or to be run again. Nothing was changed.",
+                remedy="Add --done, or --redo.",
+            )
+        if self.action is not Action.RESOLVE and self.how is not None:
+            raise ConfigurationError(
+                f"--{self.how.value} is said of what is half done, by resolve. Nothing was changed.",
+                remedy=f"Leave out --{self.how.value}.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,8 @@ def propose(decision: Decision, loaded: Loaded, ledger: Sequence[Applied]) -> Pr
     entry = _find(decision.target, entries, [source.label for source in loaded.sources])
     if decision.action is Action.ACCEPT:
         return _accept(decision, entry)
+    if decision.action is Action.RESOLVE:
+        return _resolve(decision, entry)
     return _forget(decision, entry, entries)
 
 
@@ -129,10 +151,11 @@ def _cannot_accept(entry: MigrationStatus) -> ConfigurationError:
         return ConfigurationError(message, remedy=f"{remedy}python manage.py sqlmigrate_apply --fake {target}")
     if entry.state is State.PARTIAL:
         message = f"{entry.id} was begun and not finished (state {entry.applied.state}): only a whole one is accepted."
-        remedy = f"When what took effect of it is undone: {repair(Action.FORGET.value, entry.id)}"
+        remedy = f"When all of it is in the database: {repair('resolve', entry.id, '--done')}\n"
+        remedy += f"When nothing of it is, or you have undone it: {repair('resolve', entry.id, '--redo')}"
         return ConfigurationError(message, remedy=remedy)
     message = f"{entry.id} is {entry.state.value}: its file is not here, so there is nothing to accept."
-    remedy = f"Bring the file back; or, when it is gone for good: {repair(Action.FORGET.value, entry.id)}"
+    remedy = f"Bring the file back; or, when it is gone for good: {repair('forget', entry.id)}"
     return ConfigurationError(message, remedy=remedy)
 
 
@@ -170,5 +193,27 @@ def _cannot_forget(entry: MigrationStatus) -> ConfigurationError:
     message = f"{entry.id} is {entry.state.value} and its file is here: forgotten, it would be run again."
     remedy = "Look at all of them: python manage.py sqlmigrate_status"
     if entry.state is State.MODIFIED:
-        remedy = f"Restore the file, or record it as it is: {repair(Action.ACCEPT.value, entry.id)}"
+        remedy = f"Restore the file, or record it as it is: {repair('accept', entry.id)}"
     return ConfigurationError(message, remedy=remedy)
+
+
+def _resolve(decision: Decision, entry: MigrationStatus) -> Proposal:
+    row = entry.applied
+    if row is None or entry.state is not State.PARTIAL:
+        raise ConfigurationError(
+            f"{entry.id} is {entry.state.value}, not half done: there is nothing to resolve.",
+            remedy="Look at all of them: python manage.py sqlmigrate_status",
+        )
+    if decision.how is Resolution.DONE:
+        meaning = "It is recorded as applied. Nothing is run, so all that it says has to be in the database already."
+    elif entry.migration is None:
+        raise ConfigurationError(
+            f"{entry.id} is half done and its file is not here, so it cannot be run again.",
+            remedy=f"Bring the file back; or, when it is gone for good: {repair('forget', entry.id)}",
+        )
+    else:
+        meaning = (
+            "Its row is deleted; an event keeps it whole. The next apply runs it from its first statement, so what "
+            "took effect of it has to be undone by hand before, or to stand being run twice."
+        )
+    return Proposal(decision, entry, (f"It was begun and not finished (state {row.state}).", meaning))

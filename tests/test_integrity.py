@@ -144,8 +144,10 @@ def test_a_row_that_is_not_finished_is_partial(state: str, files: list[object]) 
         "partial",
         Severity.ERROR,
         f"Begun on {WHEN} and neither finished nor rolled back (state {state}).",
-        "Find out in the database what took effect, and undo it. Then let it count as never begun: "
-        'python manage.py sqlmigrate_repair forget shop 001 --reason "..."',
+        "When all of it is in the database: "
+        'python manage.py sqlmigrate_repair resolve shop 001 --done --reason "..."\n'
+        "When nothing of it is, or you have undone it: "
+        'python manage.py sqlmigrate_repair resolve shop 001 --redo --reason "..."',
         "shop.001_a",
     )
 

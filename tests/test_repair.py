@@ -21,6 +21,7 @@ from tests.terminal import at_a_terminal
 
 AnySite = TypeVar("AnySite", bound=Site)
 WHY = ("--reason", "a comment was wrong", "--noinput")
+EVENTS = "SELECT event FROM schema_migration_events"
 CHANGED = "CREATE TABLE b (v bigint);\n"
 
 
@@ -195,6 +196,43 @@ def test_one_that_is_half_done_is_forgotten_and_runs_again(three: LocalSite, sta
     assert three.query("SELECT to_regclass('c') IS NOT NULL") == [(True,)]
 
 
+@pytest.mark.parametrize("state", ["running", "partial"])
+def test_one_that_is_half_done_can_count_as_done(three: LocalSite, state: str) -> None:
+    three.query("UPDATE schema_migrations SET state = %s, statements_done = 0 WHERE name = '003_c'", state)
+
+    done = three.run("sqlmigrate_repair", "resolve", "project", "3", "--done", *WHY)
+
+    assert plain(done.stdout) == (
+        "project.003_c  (partial, applied WHEN)\n"
+        f"It was begun and not finished (state {state}).\n"
+        "It is recorded as applied. Nothing is run, so all that it says has to be in the database already.\n"
+        "Resolved: project.003_c. The event says when, who and why.\n"
+    )
+    assert (row_of(three, "3")["state"], row_of(three, "3")["statements_done"]) == ("applied", 1)
+    (event,) = events(three, "resolved")
+    assert event["detail"] == {"reason": "a comment was wrong", "how": "done", "state_before": state}
+    assert three.run("sqlmigrate_status", "--check").returncode == 0
+
+
+def test_one_that_is_half_done_can_be_run_again(three: LocalSite) -> None:
+    three.query("UPDATE schema_migrations SET state = 'running' WHERE name = '003_c'")
+    three.query("DROP TABLE c")
+    before = row_of(three, "3")
+
+    done = three.run("sqlmigrate_repair", "resolve", "project", "3", "--redo", *WHY)
+
+    assert "\nIts row is deleted; an event keeps it whole. The next apply runs it from its first" in done.stdout
+    (event,) = events(three, "resolved")
+    assert event["detail"] == {"reason": "a comment was wrong", "how": "redo", "row": before}
+    three.run("sqlmigrate_apply", check=True)
+    assert three.query("SELECT to_regclass('c') IS NOT NULL") == [(True,)]
+
+
+def a_half_done_one_without_file(site: Site) -> None:
+    a_row_unfinished(site)
+    a_file_gone(site)
+
+
 def test_one_that_is_ahead_is_not_forgotten_by_a_script(three: LocalSite) -> None:
     three.remove("003_c.sql")
 
@@ -239,6 +277,10 @@ def nothing(site: Site) -> None:
         (nothing, ("forget", "project", "2"), "project.002_b is applied and its file is here: forgotten, it would be"),
         (a_file_changed, ("forget", "project", "2"), "project.002_b is modified and its file is here"),
         (a_file_more, ("forget", "project", "4"), "project.004_d is pending: nothing is recorded of it"),
+        (nothing, ("resolve", "project", "2"), "To resolve is to say how: whether it is done, or to be run again."),
+        (nothing, ("forget", "project", "2", "--done"), "--done is said of what is half done, by resolve."),
+        (nothing, ("resolve", "project", "2", "--redo"), "project.002_b is applied, not half done: there is"),
+        (a_half_done_one_without_file, ("resolve", "project", "2", "--redo"), "so it cannot be run again"),
         (nothing, ("accept", "projct", "2"), "There is no source with the label 'projct'.\n\n  Next: Did you mean"),
         (nothing, ("accept", "project", "9"), "project has no migration '9'.\n\n  Next: Its newest are: 001_a, 002_b"),
         (nothing, ("accept", "project", "002_d"), "has no migration '002_d'.\n\n  Next: Did you mean 002_b?"),
@@ -258,7 +300,7 @@ def test_what_cannot_be_is_refused_with_what_can(
     assert said in refused.stderr
     assert "\n  Next: " in refused.stderr
     assert three.ledger() == before
-    assert events(three, "accepted") + events(three, "forgotten") == []
+    assert not {"accepted", "forgotten", "resolved"} & {event for (event,) in three.query(EVENTS)}
 
 
 def test_a_file_that_cannot_be_read_is_not_taken_for_a_missing_one(three: LocalSite) -> None:

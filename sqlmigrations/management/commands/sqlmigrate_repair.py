@@ -15,15 +15,19 @@ from sqlmigrations.executor import Executor
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.repair import Action, Decision, Proposal
+from sqlmigrations.resume import Resolution
 from sqlmigrations.target import Target
 
-_DONE = {Action.ACCEPT: "Accepted", Action.FORGET: "Forgotten"}
+_DONE = {Action.ACCEPT: "Accepted", Action.FORGET: "Forgotten", Action.RESOLVE: "Resolved"}
 
 
 class Command(SqlMigrationsCommand):
-    """Corrects the record of one migration: accepts its changed file, or forgets it."""
+    """Corrects the record of one migration: accepts its changed file, forgets it, or settles what is half done."""
 
-    help = "Corrects the record of one migration, with a reason: accepts its changed file, or forgets it."
+    help = (
+        "Corrects the record of one migration, with a reason: accepts its changed file, forgets it, or settles "
+        "what is half done."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Adds what is decided, about which migration, and why."""
@@ -31,11 +35,21 @@ class Command(SqlMigrationsCommand):
         add = parser.add_argument
         add(
             "action", choices=[action.value for action in Action],
-            help="accept: record a changed file as it is now. forget: delete the record of a migration that is gone.",
+            help="accept: record a changed file as it is now. forget: delete the record of a migration that is gone. "
+            "resolve: say of one that is half done that it is done, or to be run again.",
         )  # fmt: skip
         add("label", help="Label of the migration, or the whole of it as label.NNN_slug.")
         add("version", nargs="?", default="", help="Its number or name.")
         add("--reason", required=True, metavar="WHY", help="Why; it is kept in the event, and shown in the admin.")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument(
+            "--done", action="store_const", const=Resolution.DONE, dest="how",
+            help="With resolve: what is half done is in the database.",
+        )  # fmt: skip
+        how.add_argument(
+            "--redo", action="store_const", const=Resolution.REDO, dest="how",
+            help="With resolve: it is not, and is to be run again.",
+        )  # fmt: skip
         add(
             "--lock-wait", type=seconds, metavar="SECONDS",
             help="How long to wait for a run that is under way; LOCK_WAIT of the settings, 60 s.",
@@ -52,8 +66,10 @@ class Command(SqlMigrationsCommand):
         verbosity = max(options["verbosity"], int(options["interactive"]))
         self.progress = Progress(self.told, self.style, options["database"], verbosity)
         reason = _reason(options["reason"])
+        target = Target(options["label"], options["version"])
+        decision = Decision(Action(options["action"]), target, options["how"])
         executor = Executor(options["database"])
-        proposal = executor.propose(Decision(Action(options["action"]), Target(options["label"], options["version"])))
+        proposal = executor.propose(decision)
         self._show(proposal, executor.database)
         self._ask(proposal, interactive=options["interactive"])
         wait = options["lock_wait"]
