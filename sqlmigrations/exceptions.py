@@ -94,9 +94,15 @@ class LockLost(SqlMigrationsError):
 
 
 class Interrupted(SqlMigrationsError):
-    """A person ended the run by Ctrl-C; the migration under way was rolled back."""
+    """The run was asked to end, by Ctrl-C or ``Executor.cancel``; the message says what is left."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class Terminated(Interrupted):
+    """The run was asked to end by SIGTERM; the message says what is left."""
+
+    exit_code = ExitCode.TERMINATED
 
 
 class MigrationFailed(SqlMigrationsError):

@@ -12,7 +12,8 @@ from sqlmigrations import plan as planning
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries, Reader, credentials, wrapper
 from sqlmigrations.corrections import Corrections, changed_meanwhile
-from sqlmigrations.exceptions import IntegrityError, SqlMigrationsError, StatementFailed
+from sqlmigrations.exceptions import IntegrityError, Interrupted, SqlMigrationsError, StatementFailed
+from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.pending import Terms
@@ -70,6 +71,15 @@ class Executor:
         self.settings = conf.load()
         self.sources = conf.sources(self.settings)
         self.ledger = Ledger(self.settings.schema)
+        self._interruption = Interruption()
+
+    def cancel(self, by: type[Interrupted] = Interrupted) -> None:
+        """Ends the run, from another thread or a listener: the statement is cancelled, its migration rolled back.
+
+        Returns at once; the run raises ``by``. What is waited for (the lock, the server) is not waited for any
+        longer. An executor that was cancelled performs no other run.
+        """
+        self._interruption.ask(by)
 
     def status(self, *, with_texts: bool = False) -> Status:
         """What is applied, pending, changed: reads with SELECT rights only, in two queries.
@@ -117,17 +127,20 @@ class Executor:
             LockNotObtained: Another run holds the lock.
             IntegrityError: Files and ledger do not agree; nothing has run.
             UnsafePlan: A safety rule stopped the plan; nothing has run.
+            Interrupted: ``cancel`` was called.
         """
         lease.refuse_in_atomic(self.database)
         loaded = self._load()
         if loaded.findings:
             self._refuse(self._build(loaded, self._rows_at_hand(), options))
         wait_ms = self.settings.lock_wait_ms if options.lock_wait_ms is None else options.lock_wait_ms
-        with lease.held(self.database, self.ledger, wait_ms, options.wait_for_db_s) as (lock, bench, tracking):
+        wait_s = options.wait_for_db_s
+        with lease.held(self.database, self.ledger, self._interruption, wait_ms, wait_s) as (lock, bench, tracking):
             queries = bench.session.connection
             rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
             plan = self._guarded(self._build(loaded, rows, options), queries, rows, options)
             self._refuse(plan)
+            self._interruption.check()
             with Run(plan, self._mark(), self.ledger, bench, lock, options.mode).closing() as run:
                 yield run
 
@@ -157,7 +170,7 @@ class Executor:
         lease.refuse_in_atomic(self.database)
         loaded = self._load_sound()
         wait_ms = self.settings.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
-        with lease.held(self.database, self.ledger, wait_ms, 0) as (lock, bench, tracking):
+        with lease.held(self.database, self.ledger, self._interruption, wait_ms, 0) as (lock, bench, tracking):
             queries = bench.session.connection
             rows = self.ledger.read(queries, _checksums(loaded)) if tracking is Tracking.PRESENT else ()
             if propose(proposal.decision, loaded, rows) != proposal:

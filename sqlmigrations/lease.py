@@ -12,6 +12,7 @@ from sqlmigrations import rights, signals
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
+from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.run import Bench
 
@@ -38,12 +39,15 @@ def refuse_in_atomic(database: str) -> None:
 
 
 @contextmanager
-def held(database: str, ledger: Ledger, lock_wait_ms: int, wait_for_db_s: float) -> Iterator[Lease]:
+def held(
+    database: str, ledger: Ledger, interruption: Interruption, lock_wait_ms: int, wait_for_db_s: float
+) -> Iterator[Lease]:
     """Takes the lock; it is gone when the block is left.
 
     Args:
         database: The alias.
         ledger: Whose lock, and whose tables.
+        interruption: What cancels the statements, and the waiting.
         lock_wait_ms: How long to wait for another run, milliseconds.
         wait_for_db_s: How long to wait for the server, seconds.
 
@@ -51,19 +55,22 @@ def held(database: str, ledger: Ledger, lock_wait_ms: int, wait_for_db_s: float)
         ConfigurationError: The role lacks rights.
         DatabaseUnavailable: Not reachable, a standby, or read-only.
         LockNotObtained: Another run holds the lock.
+        Interrupted: Asked for while it waited; nothing was changed.
     """
 
     def announce(holder: locking.Holder | None) -> None:
         signals.lock_waiting.send_robust(sender=Lease, database=database, holder=holder)
 
-    guard = postgresql.open_lock_session(database, wait_for_db_s)
+    interruption.check()
+    guard = postgresql.open_lock_session(database, interruption, wait_for_db_s)
     try:
         lock = locking.acquire(guard.connection, locking.LockKey.of(ledger.schema), lock_wait_ms, announce)
-        with closing(Bench(database, lock_wait_ms)) as bench:
+        with closing(Bench(database, lock_wait_ms, interruption)) as bench:
             tracking = ledger.tracking(bench.session.connection)
             rights.check_writing(bench.session.connection, ledger, tracking)
             yield Lease(lock, bench, tracking)
     except StatementFailed as failed:
+        interruption.check()
         raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
     finally:
         guard.connection.close()

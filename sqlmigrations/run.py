@@ -9,18 +9,20 @@ from enum import Enum
 
 from sqlmigrations import transaction
 from sqlmigrations.backends import postgresql
-from sqlmigrations.backends.base import Connection
+from sqlmigrations.backends.base import CANCELLED, Connection
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
     IntegrityError,
+    Interrupted,
     MigrationFailed,
     SqlMigrationsError,
     StatementFailed,
 )
 from sqlmigrations.history import History, count_done
+from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Plan, Step
@@ -43,7 +45,8 @@ class RunMode(Enum):
 class Bench:
     """The work connection of a run: made anew after a file that left traces in it, or when it is lost."""
 
-    def __init__(self, database: str, fence_wait_ms: int) -> None:
+    def __init__(self, database: str, fence_wait_ms: int, interruption: Interruption) -> None:
+        self.interruption = interruption
         self._database = database
         # To PostgreSQL a lock_timeout of 0 is none at all; who does not want to wait waits for the shortest time.
         self._fence_wait_ms = max(1, fence_wait_ms)
@@ -64,7 +67,7 @@ class Bench:
         self.session.connection.close()
 
     def _open(self, wait_s: float) -> Session:
-        return postgresql.open_work_session(self._database, self._fence_wait_ms, wait_s)
+        return postgresql.open_work_session(self._database, self._fence_wait_ms, self.interruption, wait_s)
 
 
 class Run:
@@ -96,7 +99,10 @@ class Run:
             LockLost: The lock connection is gone; it was not begun.
             OutcomeUnknown: The server went away during COMMIT and did not come back.
             DatabaseUnavailable: The server went away before COMMIT and did not come back.
+            Interrupted: The run was asked to end; the message says what is left.
         """
+        done = self._done_before().capitalize()
+        self._bench.interruption.check(f"Interrupted before {step.migration.id} was begun. {done}.")
         self._history.ask(step)
         started = time.perf_counter()
         try:
@@ -107,9 +113,11 @@ class Run:
             if isinstance(error, MigrationFailed):
                 error.kept = error.kept or f"Nothing of this file was kept; {self._done_before()} before it."
                 error.notices = self._notices(step)
+            error = self._interrupted(step, error) or error
             self.outcomes.append(Outcome(step.migration.id, Result.FAILED, _since(started), 0))
-            self._history.failed(self._queries, step, error)
-            raise
+            with self._bench.interruption.shielded():
+                self._history.failed(self._queries, step, error)
+            raise error from None
         self.outcomes.append(outcome)
         self._history.done(step, outcome)
         return outcome
@@ -125,7 +133,21 @@ class Run:
             raise
         finally:
             self._watcher.close()
-            self._history.close(self._queries, self.outcomes, error)
+            with self._bench.interruption.shielded():
+                self._history.close(self._queries, self.outcomes, error)
+
+    def _interrupted(self, step: Step, error: SqlMigrationsError) -> Interrupted | None:
+        """The error in whose place the interruption is told, if that is what it came from."""
+        interruption = self._bench.interruption
+        if not interruption.asked:
+            return None
+        name, kept = step.migration.id, f"Nothing of this file was kept; {self._done_before()} before it."
+        if isinstance(error, MigrationFailed) and error.server and error.server.sqlstate == CANCELLED:
+            where = f" at {error.finding.place}" if error.finding.line else ""
+            return interruption.error(f"{name} was interrupted{where} and rolled back. {error.kept}")
+        if isinstance(error, Interrupted):
+            return interruption.error(f"{name} was interrupted while it waited. {kept}")
+        return None
 
     @property
     def _queries(self) -> Connection:
@@ -147,6 +169,7 @@ class Run:
     def _perform(self, step: Step) -> Outcome:
         started = time.perf_counter()
         for attempt in range(1, _ATTEMPTS + 1):
+            self._bench.interruption.pause(0)
             try:
                 result, note = self._attempt(step, attempt)
             except ConnectionLost as lost:
@@ -161,7 +184,7 @@ class Run:
         notices = self._notices(step)
         if any(touches_session(statement) for statement in step.script.statements):
             # The file is applied: where the server does not let us in again, the next one tells.
-            with suppress(DatabaseUnavailable):
+            with suppress(DatabaseUnavailable), self._bench.interruption.shielded():
                 self._bench.renew()
         ran = len(step.script.statements) if result is Result.APPLIED else 0
         return Outcome(step.migration.id, result, _since(started), ran, attempt, notices, note)

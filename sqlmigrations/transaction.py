@@ -16,6 +16,7 @@ from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
+    Interrupted,
     MigrationFailed,
     StatementFailed,
 )
@@ -165,7 +166,8 @@ def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
         raise transaction_ended(step) from None
     except StatementFailed as failed:
         if failed.server.lost and failed.server.sqlstate != _TRANSACTION_TIMEOUT:
-            _resolve(place, claim, failed)
+            with place.connection.interruption.shielded():
+                _resolve(place, claim, failed)
         else:
             _give_up(place, step, None, failed)
     except BaseException:
@@ -191,10 +193,10 @@ def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
         while (status := postgresql.transaction_status(connection, claim.xid)) == "in progress":
             if time.monotonic() > deadline:
                 raise outcome_unknown(claim.step)
-            time.sleep(_POLL_S)
+            connection.interruption.pause(_POLL_S)
         # With the very first transaction the table that could be asked is gone as well.
         recorded = status != "aborted" and place.recorder.is_recorded(connection, claim, place.run)
-    except (StatementFailed, DatabaseUnavailable):
+    except (StatementFailed, DatabaseUnavailable, Interrupted):
         raise outcome_unknown(claim.step) from None
     if not recorded:
         raise ConnectionLost(report(claim.step, None, failed.server))
@@ -225,7 +227,8 @@ def _give_up(place: Workplace, step: Step, statement: Statement | None, failed: 
 
 def _rollback(place: Workplace) -> None:
     try:
-        place.connection.query("ROLLBACK")
+        with place.connection.interruption.shielded():
+            place.connection.query("ROLLBACK")
     except StatementFailed:
         # The connection is gone, and with it the transaction.
         place.connection.close()

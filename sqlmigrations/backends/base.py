@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
@@ -17,10 +18,14 @@ from django.db.utils import load_backend
 from django.utils.connection import ConnectionDoesNotExist
 
 from sqlmigrations.exceptions import ConfigurationError, StatementFailed
+from sqlmigrations.interruption import Interruption
 from sqlmigrations.masking import mask
 from sqlmigrations.types import ServerError
 
 Row = tuple[Any, ...]
+
+# query_canceled
+CANCELLED = "57014"
 
 # A dead peer is noticed within about a minute, where the system allows it to be said.
 _KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -32,6 +37,9 @@ _NOT_OURS = ("pool", "server_side_binding")
 _SECRET_OPTIONS = ("password", "sslpassword")
 # libpq takes a whole connection string for the name of a database.
 _IN_NAME = re.compile(r"://[^:@/\s]*:([^@/\s]+)@|\bpassword\s*=\s*'?([^\s']+)", re.IGNORECASE)
+
+# A statement that is not started any more fails as if it had been cancelled.
+_NOT_SENT = ServerError(CANCELLED, "the run was asked to end; the statement was not started")
 
 
 class Queries(Protocol):
@@ -67,8 +75,13 @@ class Reader:
 class Connection:
     """A connection of our own: autocommit, no pool, no query log, transactions opened and closed in SQL."""
 
-    def __init__(self, alias: str, application_name: str) -> None:
+    def __init__(self, alias: str, application_name: str, interruption: Interruption | None = None) -> None:
         """Connects.
+
+        Args:
+            alias: The database.
+            application_name: What the server shows it as.
+            interruption: What cancels its statements.
 
         Raises:
             StatementFailed: The server cannot be reached or refuses the login.
@@ -77,6 +90,7 @@ class Connection:
         self._wrapper: Any = _own_wrapper(alias, application_name)
         self._secrets = credentials(alias)
         self._notices: deque[str] = deque(maxlen=1000)
+        self.interruption = interruption or Interruption()
         try:
             _connect(self._wrapper)
         except ImproperlyConfigured as error:
@@ -100,14 +114,12 @@ class Connection:
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """See ``Queries``."""
-        try:
+        with self._interruptible():
             self._cursor.execute(sql, params)
             # psycopg 3 stands at the first result of a message, psycopg2 at the last.
             while is_psycopg3 and self._cursor.nextset():
                 pass
             return list(self._cursor.fetchall()) if self._cursor.description else []
-        except self._errors as error:
-            raise self._failed(error) from None
 
     def run(self, sql: str) -> None:
         """Sends a statement of a user's file, byte for byte, without parameters.
@@ -115,10 +127,8 @@ class Connection:
         Raises:
             StatementFailed: The server refused it, or the connection is gone.
         """
-        try:
+        with self._interruptible():
             self._cursor.execute(sql)
-        except self._errors as error:
-            raise self._failed(error) from None
 
     def copy(self, sql: str, data: str) -> None:
         """Runs ``COPY ... FROM stdin`` with its data.
@@ -127,15 +137,13 @@ class Connection:
             StatementFailed: The server refused it, or the connection is gone.
         """
         pieces = _Pieces(data)
-        try:
+        with self._interruptible():
             if is_psycopg3:
                 with self._cursor.copy(sql) as stream:
                     while piece := pieces.read(_PIECE):
                         stream.write(piece)
             else:
                 self._cursor.copy_expert(sql, pieces, _PIECE)
-        except self._errors as error:
-            raise self._failed(error) from None
 
     def drain_notices(self) -> tuple[str, ...]:
         """What the server said since the last call, oldest first."""
@@ -155,6 +163,26 @@ class Connection:
             self._raw.add_notice_handler(
                 lambda notice: self._notices.append(f"{notice.severity}:  {notice.message_primary}")
             )
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """For one message to the server: an interruption makes it fail as a cancelled one does."""
+        if self.interruption.due:
+            self.interruption.answer()
+            raise StatementFailed(_NOT_SENT)
+        try:
+            with self.interruption.cancelling(self._cancel):
+                yield
+        except self._errors as error:
+            self.interruption.answer()
+            raise self._failed(error) from None
+
+    def _cancel(self) -> None:
+        with suppress(self._errors):
+            if is_psycopg3:
+                self._raw.cancel_safe(timeout=_CONNECT_TIMEOUT_S)
+            else:
+                self._raw.cancel()
 
     def _failed(self, error: Exception) -> StatementFailed:
         return StatementFailed(_server_error(error, bool(self._raw.closed), self._secrets))

@@ -96,6 +96,7 @@ def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callabl
 
     Raises:
         LockNotObtained: Somebody else held it all the time.
+        Interrupted: The run was asked to end while it waited.
     """
     token = int.from_bytes(os.urandom(8), "big", signed=True)
     started = time.monotonic()
@@ -112,7 +113,7 @@ def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callabl
         if waited >= _ANNOUNCE_AFTER_S and not announced:
             announced = True
             on_wait(holder(connection, key))
-        time.sleep(min(random.uniform(*_POLL_S), max(0.0, wait_ms / 1000 - waited)))
+        connection.interruption.pause(min(random.uniform(*_POLL_S), max(0.0, wait_ms / 1000 - waited)))
 
 
 def holder(queries: Queries, key: LockKey) -> Holder | None:

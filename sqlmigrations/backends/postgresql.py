@@ -11,6 +11,7 @@ from sqlmigrations.backends.base import Connection, Queries
 from sqlmigrations.backends.prepared import Prepared
 from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
 from sqlmigrations.guidance import can_pass, connection_advice
+from sqlmigrations.interruption import Interruption
 from sqlmigrations.types import ServerError
 
 # How soon the server notices that the runner is gone and stops its statement.
@@ -60,28 +61,29 @@ class Session:
     deadlock_timeout_ms: int
 
 
-def open_lock_session(alias: str, wait_s: float = 0) -> Session:
+def open_lock_session(alias: str, interruption: Interruption, wait_s: float = 0) -> Session:
     """Connects for holding the lock: no timeout of the role can end it while it idles.
 
     Raises:
         DatabaseUnavailable: Not reachable within ``wait_s`` seconds, in recovery, or read-only.
     """
-    return _open(alias, "sqlmigrations lock", _UNHURRIED, wait_s)
+    return _open(alias, "sqlmigrations lock", _UNHURRIED, interruption, wait_s)
 
 
-def open_work_session(alias: str, fence_wait_ms: int, wait_s: float = 0) -> Session:
+def open_work_session(alias: str, fence_wait_ms: int, interruption: Interruption, wait_s: float = 0) -> Session:
     """Connects for running files.
 
     Args:
         alias: The database.
         fence_wait_ms: How long the row of a file that another run has begun is waited for, milliseconds.
+        interruption: What cancels its statements, and the waiting for the server.
         wait_s: How long to wait for the server, seconds.
 
     Raises:
         DatabaseUnavailable: Not reachable, in recovery, or read-only.
     """
     # The server takes 0 for "for ever".
-    return _open(alias, "sqlmigrations", {"lock_timeout": max(1, fence_wait_ms)}, wait_s)
+    return _open(alias, "sqlmigrations", {"lock_timeout": max(1, fence_wait_ms)}, interruption, wait_s)
 
 
 def unreachable(server: ServerError, waited_s: float = 0) -> DatabaseUnavailable:
@@ -110,23 +112,24 @@ def transaction_status(queries: Queries, xid: str) -> str | None:
     return status
 
 
-def _open(alias: str, name: str, settings: dict[str, int], wait_s: float) -> Session:
-    connection = _connect(alias, name, wait_s)
+def _open(alias: str, name: str, settings: dict[str, int], interruption: Interruption, wait_s: float) -> Session:
+    connection = _connect(alias, name, interruption, wait_s)
     try:
         return _prepare(connection, settings)
     except StatementFailed as failed:
         connection.close()
+        interruption.check()
         raise unreachable(failed.server) from None
     except SqlMigrationsError:
         connection.close()
         raise
 
 
-def _connect(alias: str, name: str, wait_s: float) -> Connection:
+def _connect(alias: str, name: str, interruption: Interruption, wait_s: float) -> Connection:
     started, told = time.monotonic(), False
     while True:
         try:
-            return Connection(alias, name)
+            return Connection(alias, name, interruption)
         except StatementFailed as failed:
             waited = time.monotonic() - started
             if not can_pass(failed.server):
@@ -137,7 +140,7 @@ def _connect(alias: str, name: str, wait_s: float) -> Connection:
                 said = {"database": alias, "wait_s": wait_s, "reason": failed.server.message}
                 signals.database_waiting.send_robust(sender=Session, **said)
                 told = True
-            time.sleep(min(_POLL_S, max(0.0, wait_s - waited)))
+            interruption.pause(min(_POLL_S, max(0.0, wait_s - waited)))
 
 
 def _prepare(connection: Connection, settings: dict[str, int]) -> Session:

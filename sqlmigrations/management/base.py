@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations.directives import duration_ms
-from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
+from sqlmigrations.exceptions import ExitCode, Interrupted, SqlMigrationsError
 from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
@@ -85,6 +85,10 @@ class SqlMigrationsCommand(BaseCommand):
         except SqlMigrationsError as error:
             self.show_error(error, options)
             raise self._ended(error.exit_code, error.message) from (error if options.get("traceback") else None)
+        except KeyboardInterrupt:
+            met = Interrupted("Interrupted.", remedy="python manage.py sqlmigrate_status  tells what is recorded.")
+            self.show_error(met, options)
+            raise self._ended(met.exit_code, met.message) from None
         finally:
             if self._is_whole_process:
                 self._settle_output()

@@ -74,9 +74,9 @@ class Progress:
         if outcome.note:
             self.say(f"      {outcome.note}")
 
-    def fail(self) -> None:
+    def fail(self, word: str = "FAILED") -> None:
         """Ends its line where it did not go well."""
-        self._close(self._style.ERROR(" FAILED"))
+        self._close(self._style.ERROR(f" {word}"))
 
     @contextmanager
     def listening(self) -> Iterator[None]:

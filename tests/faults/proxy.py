@@ -20,6 +20,8 @@ class Cut(Enum):
 
     BEFORE = "the server never sees the COMMIT"
     AFTER = "the server commits, its answer never arrives"
+    MUTED = "the server commits, its answer is swallowed, and nobody hangs up but the test"
+    LATE = "the client is cut off at once, the server gets the COMMIT when the test lets it go"
 
 
 class _Link:
@@ -29,7 +31,8 @@ class _Link:
         self._proxy = proxy
         self._client = client
         self._server = server
-        self._muted = False
+        self.muted = False
+        self._ends_at_answer = False
         for pump in (self._to_server, self._to_client):
             threading.Thread(target=pump, daemon=True).start()
 
@@ -49,16 +52,24 @@ class _Link:
                 cut = self._proxy.note(kind, body)
                 if cut is Cut.BEFORE:
                     break
-                self._muted = cut is Cut.AFTER
+                self.muted = cut is not None
+                self._ends_at_answer = cut is Cut.AFTER
+                if cut is Cut.LATE:
+                    self._client.shutdown(socket.SHUT_RDWR)
+                    self._proxy.delivery.wait()
+                self._proxy.flow.wait()
                 self._server.sendall(kind + length + body)
-        if not self._muted:
+        if not self.muted:
             self.close()
 
     def _to_client(self) -> None:
         with suppress(OSError):
             while answer := self._server.recv(65_536):
-                if self._muted:
+                self._proxy.flow.wait()
+                if self.muted and self._ends_at_answer:
                     break
+                if self.muted:
+                    continue
                 self._client.sendall(answer)
         self.close()
 
@@ -69,6 +80,7 @@ class Proxy:
     Attributes:
         asked: The messages of all clients that were waited for.
         turned_away: How many clients came while there was no server.
+        delivery: Set when a late COMMIT may go on to the server.
     """
 
     def __init__(self, address: str | tuple[str, int]) -> None:
@@ -78,6 +90,10 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self.asked: list[bytes] = []
         self.turned_away = 0
+        self.delivery = threading.Event()
+        self.flow = threading.Event()
+        self.flow.set()
+        self._links: list[_Link] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, direct: str) -> str:
@@ -106,7 +122,21 @@ class Proxy:
             raise
         return server
 
+    def stall(self) -> None:
+        """Nothing comes through any more, and nobody is told."""
+        self.flow.clear()
+
+    def hang_up(self) -> None:
+        """Ends the connections whose answers were swallowed."""
+        for link in self._links:
+            if link.muted:
+                link.close()
+
     def close(self) -> None:
+        for link in self._links:
+            link.close()
+        self.flow.set()
+        self.delivery.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -122,7 +152,7 @@ class Proxy:
             self.turned_away += 1
             client.close()
         else:
-            _Link(self, client, server)
+            self._links.append(_Link(self, client, server))
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from tests.site import Site
 
 PATIENCE_S = 30
 LOCK = LockKey.of("public")
-_GATE = 4_242
+GATE = 4_242
 
 # A file waits here for as long as a test holds the gate shut.
-AT_THE_GATE = f"-- lock-timeout: 60s\nSELECT pg_advisory_xact_lock({_GATE});\n"
+AT_THE_GATE = f"-- lock-timeout: 60s\nSELECT pg_advisory_xact_lock({GATE});\n"
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -126,14 +126,14 @@ class Gate:
         self._database = database
         self._connection = database.connect()
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT pg_advisory_lock({_GATE})")
+            cursor.execute(f"SELECT pg_advisory_lock({GATE})")
 
     def waiting(self) -> list[int]:
         """The server processes that wait at it."""
         rows = self._database.query(
             "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = %s "
             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            _GATE,
+            GATE,
         )
         return [pid for (pid,) in rows]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.proxy import Cut, Proxy
-from tests.faults.scene import FaultySite, until
+from tests.faults.scene import FaultySite, ended, until
 from tests.servers import Database
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
@@ -58,7 +58,38 @@ def test_f27_a_commit_whose_answer_never_arrived_is_found_done(site: FaultySite,
     assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("cut", Cut)
+@DRIVERS
+def test_f27_a_commit_whose_answer_is_swallowed_is_found_done_when_the_network_gives_up(
+    site: FaultySite, proxy: Proxy, driver: str
+) -> None:
+    prepare(site)
+    proxy.cut(Cut.MUTED)
+    runner = site.start_apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver)
+    until(lambda: site.names() == ["001_a"])
+
+    proxy.hang_up()
+
+    applied = ended(runner)
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.query("SELECT number FROM done") == [(1,)]
+
+
+@DRIVERS
+def test_f26_a_commit_that_arrives_later_is_waited_for(site: FaultySite, proxy: Proxy, driver: str) -> None:
+    prepare(site)
+    proxy.cut(Cut.LATE)
+    runner = site.start_apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver)
+    until(lambda: sum(b"pg_xact_status" in asked for asked in proxy.asked) > 1)
+
+    proxy.delivery.set()
+
+    applied = ended(runner)
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.query("SELECT number FROM done") == [(1,)]
+    assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1]
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
 def test_f26_f27_the_tracking_tables_themselves_survive_a_cut(site: FaultySite, proxy: Proxy, cut: Cut) -> None:
     site.write("001_a.sql", "CREATE TABLE a (id int);\n")
     proxy.cut(cut)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -12,7 +11,7 @@ from django.core.management.color import no_style
 
 from sqlmigrations.exceptions import ExitCode, Interrupted, MigrationFailed, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
-from sqlmigrations.management import rendering
+from sqlmigrations.management import interrupts, rendering
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.masking import mask_lines
@@ -97,17 +96,18 @@ class Command(SqlMigrationsCommand):
     def _apply(self, executor: Executor, order: Options) -> None:
         started = time.perf_counter()
         run: Run | None = None
-        try:
-            with _interrupts_raised(), self.progress.listening(), executor.run(order) as run:
-                self._announce(run.plan, executor.database)
-                for step in run.plan.steps:
-                    self._perform(run, step)
-        except SqlMigrationsError as error:
-            if self.json:
-                content = rendering.error_document(error)
-                self.document(_document(executor.database, run) | content)
-            raise
-        self._summarise(executor.database, run, time.perf_counter() - started)
+        with interrupts.heard(executor.cancel):
+            try:
+                with self.progress.listening(), executor.run(order) as run:
+                    self._announce(run.plan, executor.database)
+                    for step in run.plan.steps:
+                        self._perform(run, step)
+            except SqlMigrationsError as error:
+                if self.json:
+                    content = rendering.error_document(error)
+                    self.document(_document(executor.database, run) | content)
+                raise
+            self._summarise(executor.database, run, time.perf_counter() - started)
 
     def _announce(self, plan: Plan, database: str) -> None:
         if plan.steps:
@@ -119,7 +119,7 @@ class Command(SqlMigrationsCommand):
         try:
             outcome = run.perform(step)
         except BaseException as error:
-            self.progress.fail()
+            self.progress.fail("INTERRUPTED" if isinstance(error, Interrupted) else "FAILED")
             if isinstance(error, MigrationFailed):
                 self._tell_statements(step, error.finding.line)
                 self._tell_notices(error.notices)
@@ -162,19 +162,6 @@ class Command(SqlMigrationsCommand):
         done = len(outcomes) - skipped - faked
         parts = [f"{done} applied", *([f"{faked} recorded without running"] if faked else []), f"{skipped} skipped"]
         self.progress.say(f"{', '.join(parts)}, {rendering.duration(elapsed_s * 1000)} in all.")
-
-
-@contextmanager
-def _interrupts_raised() -> Iterator[None]:
-    """Turns Ctrl-C into an error of ours, which leaves as every other one does: in words, as JSON, with its code."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "Interrupted. The migration under way was rolled back, unless its COMMIT was being sent; those before it "
-            "are recorded.",
-            remedy="python manage.py sqlmigrate_status",
-        ) from None
 
 
 def _options(options: dict[str, Any]) -> Options:

@@ -110,3 +110,15 @@ def tell_often() -> None:
 def log_to_a_full_disk() -> None:
     logging.getLogger("sqlmigrations").addHandler(logging.FileHandler("/dev/full"))
     logging.getLogger("sqlmigrations").setLevel(logging.DEBUG)
+
+
+def interrupt_itself_between_files() -> None:
+    """When the first file of the project is done."""
+
+    def interrupt(outcome: Any, **event: Any) -> None:
+        if outcome and outcome.id == "project.001_a":
+            signal.raise_signal(signal.SIGINT)
+            # The thread that hears it has not much to do, but has to come to it.
+            time.sleep(0.2)
+
+    signals.migration_finished.connect(interrupt, weak=False)

@@ -1,0 +1,300 @@
+"""Ctrl-C, SIGTERM and ``Executor.cancel``: the statement ends at once, and the message says what is left."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.faults.proxy import Proxy
+from tests.faults.scene import AT_THE_GATE, GATE, LOCK, FaultySite, Gate, ended, until
+
+DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+NEXT = "  Next: To go on: python manage.py sqlmigrate_apply\n"
+# Without a file of ours in between; what runs for longer than a test may was not cancelled.
+AT_ONCE_S = 10
+
+
+def interrupted(runner: subprocess.Popen[str], number: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Sends the signal; the process has to end without anybody's help."""
+    sent = time.monotonic()
+    runner.send_signal(number)
+    end = ended(runner)
+    assert time.monotonic() - sent < AT_ONCE_S
+    return end
+
+
+def free(site: FaultySite) -> bool:
+    return site.holders() == [] and site.sessions("sqlmigrations") == []
+
+
+@SIGNALS
+@DRIVERS
+def test_f21_a_signal_cancels_the_statement_and_rolls_its_file_back(
+    site: FaultySite, gate: Gate, driver: str, number: signal.Signals, code: int
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n" + AT_THE_GATE)
+    site.write("003_c.sql", "CREATE TABLE c (id int);\n")
+    runner = site.start_apply(DRIVER=driver)
+    gate.await_somebody()
+
+    stopped = interrupted(runner, number)
+
+    assert stopped.returncode == code, stopped
+    assert stopped.stderr == (
+        "project.002_b was interrupted at migrations_sql/002_b.sql:3:1 and rolled back. Nothing of this file was "
+        f"kept; 2 migrations were applied in this run before it.\n\n{NEXT}"
+    )
+    assert stopped.stdout.endswith("  Applying project.002_b... INTERRUPTED\n")
+    assert (site.recorded(), site.has("b")) == ([("001_a", "applied")], False)
+    assert gate.waiting() == []
+    assert free(site)
+    ((told,), (closed,)) = site.events("failed"), site.events("run_finished")
+    assert (told["name"], told["detail"]["exit_code"]) == ("002_b", code)
+    assert closed["detail"] == {"done": 2, "error": {130: "Interrupted", 143: "Terminated"}[code]}
+    gate.open()
+    assert site.apply().returncode == 0
+    assert site.names() == ["001_a", "002_b", "003_c"]
+
+
+@SIGNALS
+def test_f21_the_document_tells_of_an_interruption(
+    site: FaultySite, gate: Gate, number: signal.Signals, code: int
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", AT_THE_GATE)
+    runner = site.start_apply("--format", "json")
+    gate.await_somebody()
+
+    stopped = interrupted(runner, number)
+
+    document = json.loads(stopped.stdout)
+    assert (stopped.returncode, document["exit_code"], document["result"]) == (code, code, "error")
+    assert document["error"]["type"] == {130: "Interrupted", 143: "Terminated"}[code]
+    assert "project.002_b was interrupted" in document["error"]["message"]
+    assert [outcome["result"] for outcome in document["outcomes"]] == ["applied", "applied", "failed"]
+
+
+@DRIVERS
+def test_f21_a_second_later_a_second_signal_ends_the_process_at_once(
+    site: FaultySite, proxy: Proxy, gate: Gate, driver: str
+) -> None:
+    site.write("001_a.sql", AT_THE_GATE)
+    runner = site.start_apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver)
+    gate.await_somebody()
+    proxy.stall()
+
+    runner.send_signal(signal.SIGINT)
+    time.sleep(1.2)
+    stopped = interrupted(runner, signal.SIGINT)
+
+    assert stopped.returncode == 130, stopped
+    assert stopped.stderr.endswith(
+        "Ended at once. The server rolls back what was not committed; what is recorded tells:  "
+        "python manage.py sqlmigrate_status\n"
+    )
+    proxy.close()
+    until(lambda: free(site))
+    assert site.recorded() == []
+
+
+@DRIVERS
+def test_f21_an_echo_of_the_signal_changes_nothing(site: FaultySite, gate: Gate, driver: str) -> None:
+    site.write("001_a.sql", AT_THE_GATE)
+    runner = site.start_apply(DRIVER=driver)
+    gate.await_somebody()
+
+    runner.send_signal(signal.SIGINT)
+    stopped = interrupted(runner, signal.SIGINT)
+
+    assert stopped.returncode == 130
+    assert "project.001_a was interrupted" in stopped.stderr
+    assert len(site.events("run_finished")) == 1
+
+
+@SIGNALS
+@DRIVERS
+def test_f21_a_run_that_waits_for_the_lock_can_be_interrupted(
+    site: FaultySite, driver: str, number: signal.Signals, code: int
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    holder = site.database.connect()
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK.value])
+    runner = site.start_apply(DRIVER=driver)
+    assert runner.stdout is not None
+    assert "Waiting for the migration lock" in runner.stdout.readline()
+
+    stopped = interrupted(runner, number)
+
+    assert (stopped.returncode, stopped.stderr) == (code, f"Interrupted. Nothing was changed.\n\n{NEXT}")
+    holder.close()
+    assert site.ledger() == []
+
+
+@SIGNALS
+@DRIVERS
+def test_f21_a_run_that_waits_for_the_server_can_be_interrupted(
+    site: FaultySite, driver: str, number: signal.Signals, code: int
+) -> None:
+    runner = site.start_apply("--wait-for-db", "60", DATABASE_URL="postgresql://ann@127.0.0.1:1/shop", DRIVER=driver)
+    assert runner.stdout is not None
+    assert "Waiting up to 60 s for the database" in runner.stdout.readline()
+
+    stopped = interrupted(runner, number)
+
+    assert (stopped.returncode, stopped.stderr) == (code, f"Interrupted. Nothing was changed.\n\n{NEXT}")
+
+
+@DRIVERS
+def test_f21_a_run_that_waits_for_the_row_of_another_run_can_be_interrupted(
+    site: FaultySite, gate: Gate, driver: str
+) -> None:
+    site.write("001_a.sql", AT_THE_GATE)
+    first = site.start_apply()
+    inside = gate.await_somebody()
+    site.terminate("sqlmigrations lock")
+    second = site.start_apply(DRIVER=driver)
+    until(lambda: site.query("SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))", inside))
+
+    stopped = interrupted(second, signal.SIGTERM)
+
+    assert stopped.returncode == 143
+    assert "project.001_a was interrupted and rolled back." in stopped.stderr
+    gate.open()
+    assert ended(first).returncode == 0
+    assert site.names() == ["001_a"]
+
+
+@DRIVERS
+def test_f21_a_run_that_waits_for_its_tracking_tables_can_be_interrupted(site: FaultySite, driver: str) -> None:
+    assert site.apply().returncode == 0
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    owner = site.database.connect()
+    with owner.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE schema_migrations IN ACCESS EXCLUSIVE MODE")
+    runner = site.start_apply(DRIVER=driver)
+    until(lambda: site.query("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+    stopped = interrupted(runner, signal.SIGTERM)
+
+    assert (stopped.returncode, stopped.stderr) == (143, f"Interrupted. Nothing was changed.\n\n{NEXT}")
+    owner.close()
+
+
+@DRIVERS
+def test_f21_data_that_are_being_loaded_are_interrupted(site: FaultySite, gate: Gate, driver: str) -> None:
+    site.query(f"CREATE TABLE a (id int CHECK (pg_advisory_xact_lock({GATE}) IS NOT NULL))")
+    site.write("001_a.sql", "-- lock-timeout: 60s\nCOPY a FROM stdin;\n1\n\\.\n")
+    runner = site.start_apply(DRIVER=driver)
+    gate.await_somebody()
+
+    stopped = interrupted(runner, signal.SIGINT)
+
+    assert stopped.returncode == 130
+    assert "project.001_a was interrupted at migrations_sql/001_a.sql:" in stopped.stderr
+    assert (site.query("SELECT * FROM a"), site.recorded()) == ([], [])
+
+
+@DRIVERS
+def test_f21_between_two_files_the_next_one_is_not_begun(site: FaultySite, driver: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+
+    stopped = site.apply(FAULT="interrupt_itself_between_files", DRIVER=driver)
+
+    assert stopped.returncode == 130
+    assert stopped.stderr == (
+        "Interrupted before project.002_b was begun. 2 migrations were applied in this run.\n\n" + NEXT
+    )
+    assert (site.names(), site.has("b")) == (["001_a"], False)
+    assert [event["detail"]["error"] for event in site.events("run_finished")] == ["Interrupted"]
+
+
+@DRIVERS
+def test_f21_a_signal_while_the_last_file_is_committed_stops_nothing(site: FaultySite, driver: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    applied = site.apply(FAULT="interrupt_itself_between_files", DRIVER=driver)
+
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert "2 applied, 0 skipped" in applied.stdout
+
+
+def test_f21_a_run_that_was_started_deaf_to_signals_stays_so(site: FaultySite, gate: Gate) -> None:
+    site.write("001_a.sql", AT_THE_GATE)
+
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    runner = site.start("sqlmigrate_apply", preexec_fn=ignore)
+    site.started.append(runner)
+    gate.await_somebody()
+    runner.send_signal(signal.SIGINT)
+    gate.open()
+
+    assert ended(runner).returncode == 0
+
+
+CANCELLED_FROM_A_THREAD = f"""
+GATE = {GATE}
+
+import signal, threading
+from sqlmigrations import signals
+from sqlmigrations.exceptions import Interrupted
+from sqlmigrations.executor import Executor
+
+handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+executor, told = Executor(), []
+
+def tell(error, step=None, **_):
+    told.append((step and step.migration.id, type(error).__name__))
+
+signals.migration_finished.connect(tell)
+signals.run_finished.connect(tell)
+
+def cancel():
+    from django.db import connection
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND objid = %s", [GATE])
+            if cursor.fetchone() == (1,):
+                break
+    connection.close()
+    executor.cancel()
+
+def work():
+    try:
+        with executor.run() as run:
+            for step in run.plan.steps:
+                run.perform(step)
+    except Interrupted as error:
+        print(error, told, int(error.exit_code), sep="\\n")
+
+threading.Thread(target=cancel).start()
+HERE_OR_IN_A_THREAD
+assert handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+"""
+
+
+@DRIVERS
+@pytest.mark.parametrize("work", ["work()", "worker = threading.Thread(target=work); worker.start(); worker.join()"])
+def test_f21_another_thread_cancels_a_run(site: FaultySite, gate: Gate, driver: str, work: str) -> None:
+    assert site.apply().returncode == 0
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+
+    ended = site.python(CANCELLED_FROM_A_THREAD.replace("HERE_OR_IN_A_THREAD", work), DRIVER=driver)
+
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines() == [
+        "project.001_a was interrupted at migrations_sql/001_a.sql:3:1 and rolled back. Nothing of this file was "
+        "kept; no migrations were applied in this run before it.",
+        "[('project.001_a', 'Interrupted'), (None, 'Interrupted')]",
+        "130",
+    ]
+    assert (site.recorded(), site.has("a")) == ([], False)
