@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 
 from sqlmigrations.exceptions import MigrationFailed, OutcomeUnknown
 from sqlmigrations.guidance import advice
@@ -13,6 +14,7 @@ from sqlmigrations.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Finding, ServerError, Severity
 
 _LONGEST_LINE = 200
+_LINE = re.compile(r"^.*$", re.MULTILINE)
 _INDENT = re.compile(r"[ \t]*")
 # In details of class 23, whatever the language: "Key (email)=(ada@example.org) already exists", "Failing row contains
 # (1, Ada, null)". A value can hold parentheses: the last one closes it.
@@ -94,14 +96,18 @@ def _mentioned(statement: Statement, message: str) -> int:
 
 def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:
     """The line with the one before and after it, and a caret under the column."""
-    lines = mask_lines(text.removesuffix("\n"), secrets, in_place=True)
-    width = len(str(min(line + 1, len(lines))))
+    first = max(1, line - 1)
+    # Of a file with millions of lines only three are taken out.
+    every = _LINE.finditer(text, 0, len(text) - text.endswith("\n"))
+    around = "\n".join(match.group() for match in islice(every, first - 1, line + 1))
+    lines = dict(enumerate(mask_lines(around, secrets, in_place=True), first))
+    width = len(str(max(lines)))
     shown = []
-    for number in range(max(1, line - 1), min(line + 1, len(lines)) + 1):
+    for number, content in lines.items():
         marker = ">" if number == line else " "
-        shown.append(f"{marker} {number:>{width}} | {lines[number - 1][:_LONGEST_LINE]}".rstrip())
+        shown.append(f"{marker} {number:>{width}} | {content[:_LONGEST_LINE]}".rstrip())
         if number == line and column <= _LONGEST_LINE:
-            lead = "".join("\t" if char == "\t" else " " for char in lines[line - 1][: column - 1])
+            lead = "".join("\t" if char == "\t" else " " for char in content[: column - 1])
             shown.append(f"  {'':>{width}} | {lead:<{column - 1}}^")
     return "\n".join(shown)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from sqlmigrations.lint.creations import created
+from sqlmigrations.lint.mentions import mentioned
 from sqlmigrations.lint.objects import Created
 from sqlmigrations.lint.placement import misplaced
 from sqlmigrations.lint.rulebook import (
@@ -80,12 +81,12 @@ class _Wanted:
     def of(cls, subject: Subject) -> _Wanted:
         """Leaves out the checks whose words stand nowhere in the file."""
         sources = {id(statement.source): statement.source for statement in subject.statements}
-        text = [source.lower() for source in sources.values()]
+        every = [word for _, words in _mentions() for word in words]
+        there = set[str]().union(*(mentioned(every, source) for source in sources.values()))
         by_mention = []
         for check, words in _mentions():
-            mentioned = [word for word in words if any(word in source for source in text)]
-            if mentioned:
-                by_mention.append((re.compile("|".join(map(re.escape, mentioned)), re.IGNORECASE), check))
+            if wanted := [word for word in words if word in there]:
+                by_mention.append((re.compile("|".join(map(re.escape, wanted)), re.IGNORECASE), check))
         return cls(_openings(), by_mention)
 
     def by(self, statement: Statement) -> Iterator[Check]:

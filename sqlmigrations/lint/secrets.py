@@ -9,6 +9,7 @@ from itertools import groupby, islice, takewhile
 
 from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.literals import code, decoded, is_literal, pieces
+from sqlmigrations.lint.mentions import mentioned
 from sqlmigrations.reading import Reader, depths
 from sqlmigrations.scanner import Statement
 
@@ -44,8 +45,7 @@ def secrets(statements: Sequence[Statement]) -> frozenset[str]:
     """Every text that must never be shown: passwords in these statements, decoded and as written."""
     found: set[str] = set()
     for source, group in groupby(statements, key=lambda statement: statement.source):
-        text = source.lower()
-        if any(hint in text for hint in HINTS):
+        if mentioned(HINTS, source):
             for statement in filter(may_hold_one, group):
                 found.update(*(secret.spellings for secret in secrets_in(statement.tokens())))
     return frozenset(found)
