@@ -85,10 +85,15 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
 class SchemaMigrationEventAdmin(ReadOnlyAdmin):
     """Everything that happened, failures too."""
 
-    list_display = ("happened_at", "event", "label", "name", "db_user", "os_user", "host", "run_id")
+    list_display = ("happened_at", "event", "label", "name", "reason", "db_user", "os_user", "host", "run_id")
     list_filter = ("event", "label")
     search_fields = ("label", "name", "db_user", "os_user")
     show_full_result_count = False
+
+    @admin.display(description=_("reason"))
+    def reason(self, event: SchemaMigrationEvent) -> str:
+        """Why a person decided so."""
+        return event.reason
 
 
 def _local(moment: datetime) -> datetime:

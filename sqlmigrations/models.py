@@ -79,8 +79,15 @@ class SchemaMigrationEvent(models.Model):
 
     @property
     def told(self) -> str:
-        """The detail as a line to read."""
-        return ", ".join(f"{name} {value}" for name, value in self.detail.items() if value is not None)
+        """The detail as a line to read; what is kept whole in it, such as a row, is on the page of the event."""
+        flat = {name: value for name, value in self.detail.items() if value is not None and name != "reason"}
+        words = [f"{name} {value}" for name, value in flat.items() if not isinstance(value, dict | list)]
+        return ", ".join([*([self.reason] if self.reason else []), *words])
+
+    @property
+    def reason(self) -> str:
+        """Why a person decided so; empty where nobody had to."""
+        return str(self.detail.get("reason") or "")
 
     def __str__(self) -> str:
         """What happened to what."""

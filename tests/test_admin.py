@@ -86,6 +86,34 @@ def test_the_events_show_failures_and_runs(history: Office) -> None:
     assert "division by zero" in words(page(client.get(f"{EVENTS}{failed}/change/")))
 
 
+def test_a_repair_is_shown_with_its_reason(history: Office) -> None:
+    history.site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    why = ("--reason", "the column was added <by hand>", "--noinput")
+    history.site.run("sqlmigrate_repair", "accept", "project", "1", *why, check=True)
+    client = history.superuser()
+
+    html = page(client.get(f"{LEDGER}{row_id(history, '001_a')}/change/"))
+
+    told = re.findall(r"<td>accepted</td><td>[^<]+</td><td>([^<]+)</td>", html)
+    assert len(told) == 1
+    assert told[0].startswith("the column was added &lt;by hand&gt;, checksum ")
+    assert '<td class="field-reason">the column was added &lt;by hand&gt;</td>' in page(client.get(EVENTS))
+
+
+def test_one_that_was_forgotten_is_found_among_the_events(history: Office) -> None:
+    history.site.remove("001_a.sql")
+    history.site.run(
+        "sqlmigrate_repair", "forget", "project", "1", "--reason", "never needed", "--noinput", check=True
+    )
+
+    html = page(history.superuser().get(EVENTS))
+
+    assert '<td class="field-reason">never needed</td>' in html
+    (event,) = SchemaMigrationEvent.objects.filter(event="forgotten")
+    assert event.told == "never needed"
+    assert event.detail["row"]["name"] == "001_a"
+
+
 @pytest.mark.parametrize("path", [LEDGER, EVENTS])
 def test_before_the_tables_exist_the_lists_are_empty(office: Office, path: str) -> None:
     html = page(office.superuser().get(path))
