@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, Role, ended, until
@@ -49,6 +51,27 @@ def test_f73_a_repair_waits_for_a_run_and_tells_for_whom(changed: FaultySite, ga
     assert ended(patient).returncode == 0
     assert changed.names() == ["001_a", "002_b", "003_c"]
     assert len(changed.events("accepted")) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_f73_a_repair_that_is_interrupted_while_it_waits_changes_nothing(
+    changed: FaultySite, number: signal.Signals
+) -> None:
+    before = changed.ledger()
+    stranger = changed.database.connect()
+    with stranger.cursor() as cursor:
+        cursor.execute("BEGIN; UPDATE schema_migrations SET late = late WHERE name = '002_b'; SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone() or ()
+    runner = changed.start(*ACCEPT, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    until(lambda: changed.query("SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))", pid))
+
+    runner.send_signal(number)
+    found = ended(runner)
+
+    assert found.returncode == 128 + number, found
+    assert "Interrupted. Nothing was changed." in found.stderr
+    stranger.close()
+    assert changed.ledger() == before
 
 
 def test_f73_a_repair_whose_row_somebody_else_holds_gives_up(changed: FaultySite) -> None:

@@ -12,6 +12,7 @@ from sqlmigrations.backends.base import credentials
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ConfigurationError, Interrupted, UnsafePlan
 from sqlmigrations.executor import Executor
+from sqlmigrations.management import interrupts
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.repair import Action, Decision, Proposal
@@ -73,11 +74,8 @@ class Command(SqlMigrationsCommand):
         self._show(proposal, executor.database)
         self._ask(proposal, interactive=options["interactive"])
         wait = options["lock_wait"]
-        try:
-            with self.progress.listening():
-                run_id = executor.repair(proposal, reason, None if wait is None else round(wait * 1000))
-        except KeyboardInterrupt:
-            raise _interrupted("Interrupted. Nothing was changed, unless the COMMIT was being sent.") from None
+        with interrupts.heard(executor.cancel), self.progress.listening():
+            run_id = executor.repair(proposal, reason, None if wait is None else round(wait * 1000))
         self._report(proposal, executor.database, str(run_id), options["format"])
 
     def _show(self, proposal: Proposal, database: str) -> None:
@@ -114,7 +112,7 @@ class Command(SqlMigrationsCommand):
         if not answer:
             self.told.write("")  # Nobody has ended the line.
         if answer.strip() != word:
-            raise _interrupted("Cancelled. Nothing was changed.")
+            raise Interrupted("Cancelled. Nothing was changed.", remedy="python manage.py sqlmigrate_status")
 
     def _report(self, proposal: Proposal, database: str, run_id: str, form: str) -> None:
         action, entry = proposal.decision.action, proposal.entry
@@ -131,7 +129,3 @@ def _reason(given: str) -> str:
             remedy="Say in a few words why: they are read by whoever wonders later.",
         )
     return given.strip()
-
-
-def _interrupted(message: str) -> Interrupted:
-    return Interrupted(message, remedy="python manage.py sqlmigrate_status")
