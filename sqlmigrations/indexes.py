@@ -21,7 +21,7 @@ def created(case: Case) -> Judgement:
     if not now.table:
         return run(f"There is no table {written(effect.table)}.")
     if now.other:
-        return _taken(case, f"{now.object} is a {now.other}, not an index", ())
+        return _taken(f"{now.object} is a {now.other}, not an index")
     made = new_indexes(effect, case.before, now)
     if not effect.names and len(made) > 1:
         names = ", ".join(index.name for index in made)
@@ -34,17 +34,17 @@ def created(case: Case) -> Judgement:
 
 def _created(case: Case, index: Index) -> Judgement:
     if index.table_oid != case.now.table_oid:
-        return _taken(case, f"The index {index.name} is on {index.table}, not on {case.now.table}", drops([index]))
+        return _taken(f"The index {index.name} is on {index.table}, not on {case.now.table}", index)
+    if not index.valid and case.now.builders:
+        return _busy(case, f"The index {index.name} is not valid yet")
     if case.before.indexes and case.effect.names:
         return _stood(case, index)
     if case.cause.name_was_taken:
-        return _taken(case, f"The index {index.name} was made by somebody else meanwhile", drops([index]))
+        return _taken(f"The index {index.name} was made by somebody else meanwhile", index)
     if index.valid:
         return done(f"The index {index.name} is there and valid, and was not there before.")
     if index.partitioned:
         return done(f"The index {index.name} is there, and was not there before.")
-    if case.now.builders:
-        return _busy(case, f"The index {index.name} is not valid yet")
     left = f"The index {index.name} was left invalid {case.why}."
     if case.may_clean_up:
         return Judgement(Verdict.REBUILD, left, drops([index]))
@@ -59,17 +59,18 @@ def _stood(case: Case, index: Index) -> Judgement:
         left = f"The index {index.name} was there before, and is invalid."
         return decide(left, *ways_with(index), warning=warning_of(index))
     which = "was there before" if index.oid in oids(case.before) else "has replaced one that was there before"
-    return _taken(case, f"The index {index.name} {which}", drops([index]))
+    return _taken(f"The index {index.name} {which}", index)
 
 
-def _taken(case: Case, fact: str, sql: tuple[str, ...]) -> Judgement:
-    other = "drop it" if sql else "rename it"
-    return decide(
-        f"{fact}, so the statement did not make it.",
-        KEEP,
-        Way(f"If it is in the way, {other}, or give the index another name in the file", sql),
-        warning="".join(warning_of(index) for index in case.now.indexes[:1]),
-    )
+def _taken(fact: str, index: Index | None = None) -> Judgement:
+    """Something has the name, and is not the statement's work; what is invalid is of no use to anybody."""
+    reason = f"{fact}, so the statement did not make it."
+    if index is None:
+        return decide(reason, KEEP, Way("If it is in the way, rename it, or give the index another name in the file"))
+    if not index.valid and not index.partitioned:
+        return decide(f"{reason} It is invalid.", *ways_with(index)[:1], warning=warning_of(index))
+    drop = Way("If it is in the way, drop it, or give the index another name in the file", drops([index]))
+    return decide(reason, KEEP, drop)
 
 
 def _busy(case: Case, fact: str) -> Judgement:

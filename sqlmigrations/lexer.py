@@ -60,7 +60,7 @@ _TOKEN = re.compile(
 )
 _DOLLAR_TAG = re.compile(rf"\$(?:{_LETTER}{_LETTER_OR_DIGIT}*+)?\$")
 _COMMENT_MARK = re.compile(r"/\*|\*/")
-_UNICODE_ESCAPE = re.compile(r"\\(?:(\\)|([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6}))")
+_UNICODE_ESCAPE = r"{0}(?:({0})|([0-9A-Fa-f]{{4}})|\+([0-9A-Fa-f]{{6}}))"
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
@@ -99,9 +99,13 @@ class Token(NamedTuple):
         if self.kind is TokenKind.WORD:
             return self.text.lower() if self.text.isascii() else self.text.translate(_ASCII_LOWER)
         if self.kind is TokenKind.IDENTIFIER:
-            name = self.text[self.text.index('"') + 1 : -1].replace('""', '"')
-            return name if self.text[0] == '"' else _UNICODE_ESCAPE.sub(_unescape, name)
+            return self.text[1:-1].replace('""', '"') if self.text[0] == '"' else self.unescaped("\\")
         return self.text
+
+    def unescaped(self, escape: str) -> str:
+        """A name such as ``U&"d!0061t"`` with its escapes, which begin with that character, resolved."""
+        name = self.text[self.text.index('"') + 1 : -1].replace('""', '"')
+        return _joined(re.sub(_UNICODE_ESCAPE.format(re.escape(escape)), _unescape, name))
 
 
 class ScanError(Exception):
@@ -215,6 +219,11 @@ def _operators(run: str, pos: int) -> Iterator[Token]:
 
 def _unescape(match: re.Match[str]) -> str:
     if match.group(1):
-        return "\\"
+        return match.group(1)
     code = int(match.group(2) or match.group(3), 16)
     return chr(code) if code <= 0x10FFFF else match.group()
+
+
+def _joined(name: str) -> str:
+    """The two halves in which a character beyond the first 65,536 may be written become one."""
+    return name.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -11,6 +11,7 @@ from sqlmigrations.scanner import Token, TokenKind
 # Names written with one of these schemas and names written without any are taken for the same.
 _HOME_SCHEMAS = frozenset({"public", "pg_temp"})
 _NAMING = frozenset({TokenKind.WORD, TokenKind.IDENTIFIER})
+_UNICODE = ("U&", "u&")
 _OPENING = frozenset("([")
 _CLOSING = frozenset(")]")
 
@@ -93,14 +94,14 @@ class Reader:
     def name(self) -> Name | None:
         """Steps over a name with or without its schema."""
         first = self.at
-        parts = self._part()
-        while parts and self.mark("."):
-            parts += self._part()
-        if not parts:
+        found = self._part()
+        while found and self.mark("."):
+            found += self._part()
+        if not found:
             return None
-        schema = parts[-2] if len(parts) > 1 and parts[-2] not in _HOME_SCHEMAS else ""
-        written = tuple(token.text for token in self.tokens[first : self.at] if token.text != ".")
-        return Name(schema, parts[-1], written, self.tokens[first].start, tuple(parts))
+        path, written = zip(*found, strict=True)
+        schema = path[-2] if len(path) > 1 and path[-2] not in _HOME_SCHEMAS else ""
+        return Name(schema, path[-1], written, self.tokens[first].start, path)
 
     def names(self) -> list[Name]:
         """Steps over names separated by commas, each with ONLY before and ``*`` or arguments after it."""
@@ -128,12 +129,17 @@ class Reader:
                 break
         return self.tokens[first : self.at]
 
-    def _part(self) -> list[str]:
+    def _part(self) -> list[tuple[str, str]]:
+        """One part of a name, as the server folds it and as it is written."""
         token = self.token
         if token is None or token.kind not in _NAMING:
             return []
         self.at += 1
-        return [token.value]
+        if not token.text.startswith(_UNICODE) or not self.sees("uescape") or len(self.rest) < 2:
+            return [(token.value, token.text)]
+        escape = self.rest[1].text
+        self.at += 2
+        return [(token.unescaped(escape[1:-1]), f"{token.text} UESCAPE {escape}")]
 
 
 def is_word(token: Token, word: str) -> bool:

@@ -1,0 +1,253 @@
+"""What becomes of a statement, from what is written of the catalog before it and after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sqlmigrations.effects import effect
+from sqlmigrations.observation import Index, Observation, Partition
+from sqlmigrations.resume import Cause, Judgement, Resolution, Verdict, confirm, judge
+from sqlmigrations.scanner import split
+
+INDEX = Index(
+    oid=10,
+    name="s.i",
+    table="s.t",
+    table_oid=5,
+    valid=True,
+    ready=True,
+    live=True,
+    unique=False,
+    partitioned=False,
+)
+INVALID = replace(INDEX, valid=False)
+TABLE = Observation(table="s.t", table_oid=5)
+NOTHING = Observation()
+BUILD, GUARDED = "CREATE INDEX CONCURRENTLY i ON s.t (a)", "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON s.t (a)"
+UNNAMED, DROP = "CREATE INDEX CONCURRENTLY ON s.t (a)", "DROP INDEX CONCURRENTLY s.i"
+REINDEX, REINDEX_TABLE = "REINDEX INDEX CONCURRENTLY s.i", "REINDEX TABLE CONCURRENTLY s.t"
+DETACH, FINALIZE = "ALTER TABLE p DETACH PARTITION q CONCURRENTLY", "ALTER TABLE p DETACH PARTITION q FINALIZE"
+CREATE_DB, DROP_DB = "CREATE DATABASE d", "DROP DATABASE d"
+
+
+def having(*indexes: Index, builders: tuple[int, ...] = ()) -> Observation:
+    return replace(TABLE, indexes=indexes, builders=builders)
+
+
+def standing(partition: Partition) -> Observation:
+    return replace(
+        TABLE, table="p", object="q", oid=None if partition is Partition.MISSING else 6, partition=partition
+    )
+
+
+def numbered(oid: int, name: str = "s.i", *, valid: bool = True) -> Index:
+    return replace(INDEX, oid=oid, name=name, valid=valid)
+
+
+def judged(sql: str, before: Observation | None, now: Observation, sqlstate: str = "", rebuilt: int = 0) -> Judgement:
+    (statement,) = split(sql).statements
+    return judge(effect(statement), before, now, Cause(sqlstate), rebuilt)
+
+
+@pytest.mark.parametrize(
+    ("sql", "before", "now", "verdict"),
+    [
+        # Nothing there before, nothing now; or there and valid, or there and not.
+        (BUILD, TABLE, TABLE, Verdict.RUN),
+        (BUILD, NOTHING, NOTHING, Verdict.RUN),
+        (BUILD, TABLE, having(INDEX), Verdict.DONE),
+        (BUILD, TABLE, having(INVALID), Verdict.REBUILD),
+        (BUILD, TABLE, having(INVALID, builders=(7,)), Verdict.DECIDE),
+        (BUILD, TABLE, having(replace(INDEX, table="s.u", table_oid=6)), Verdict.DECIDE),
+        (BUILD, TABLE, replace(TABLE, object="s.i", other="view"), Verdict.DECIDE),
+        # Something stood there before.
+        (BUILD, having(INDEX), TABLE, Verdict.RUN),
+        (BUILD, having(INDEX), having(INDEX), Verdict.DECIDE),
+        (BUILD, having(INVALID), having(INVALID), Verdict.DECIDE),
+        (BUILD, having(INDEX), having(numbered(11)), Verdict.DECIDE),
+        (GUARDED, having(INDEX), having(INDEX), Verdict.RUN),
+        (GUARDED, having(INVALID), having(INVALID), Verdict.DECIDE),
+        (GUARDED, having(INVALID), having(numbered(11)), Verdict.RUN),
+        (GUARDED, having(INVALID), TABLE, Verdict.RUN),
+        (GUARDED, TABLE, having(INVALID), Verdict.REBUILD),
+        # Of an index without a name only the new ones count, and of those only its like.
+        (UNNAMED, having(INDEX), having(INDEX), Verdict.RUN),
+        (UNNAMED, having(INDEX), having(INDEX, numbered(11)), Verdict.DONE),
+        (UNNAMED, having(INDEX), having(INDEX, numbered(11, valid=False)), Verdict.REBUILD),
+        (UNNAMED, having(INVALID), having(INVALID), Verdict.RUN),
+        (UNNAMED, having(INDEX), having(INDEX, numbered(11), numbered(12)), Verdict.DECIDE),
+        (UNNAMED, TABLE, having(replace(INDEX, unique=True)), Verdict.RUN),
+        (UNNAMED, TABLE, having(numbered(11, "s.i_ccnew", valid=False)), Verdict.RUN),
+        (DROP, having(INDEX), having(INDEX), Verdict.RUN),
+        (DROP, having(INDEX), having(INVALID), Verdict.RUN),
+        (DROP, having(INDEX), NOTHING, Verdict.DONE),
+        (DROP, NOTHING, NOTHING, Verdict.RUN),
+        (DROP, NOTHING, having(INDEX), Verdict.DECIDE),
+        (DROP, having(INDEX), having(numbered(11)), Verdict.DECIDE),
+        ("DROP INDEX CONCURRENTLY s.i, s.j", having(INDEX), NOTHING, Verdict.RUN),
+        (REINDEX, having(INDEX), having(INDEX), Verdict.RUN),
+        (REINDEX, having(INDEX), having(numbered(11)), Verdict.DONE),
+        (REINDEX, having(INVALID), having(numbered(11)), Verdict.DONE),
+        (REINDEX, having(INDEX), having(INDEX, numbered(11, "s.i_ccnew", valid=False)), Verdict.REBUILD),
+        (REINDEX, having(INDEX), having(INDEX, numbered(11, "s.i_ccnew", valid=False), builders=(7,)), Verdict.DECIDE),
+        (REINDEX, having(INDEX), having(numbered(11), numbered(10, "s.i_ccold", valid=False)), Verdict.FINISH),
+        (REINDEX, NOTHING, NOTHING, Verdict.RUN),
+        ("REINDEX INDEX s.i", having(INDEX), having(numbered(11)), Verdict.RUN),
+        ("REINDEX SCHEMA CONCURRENTLY s", NOTHING, NOTHING, Verdict.RUN),
+        (REINDEX_TABLE, having(INDEX, numbered(20, "s.j")), having(INDEX, numbered(21, "s.j")), Verdict.RUN),
+        (REINDEX_TABLE, having(INVALID, numbered(20, "s.j")), having(INVALID, numbered(21, "s.j")), Verdict.DONE),
+        (DETACH, standing(Partition.ATTACHED), standing(Partition.ATTACHED), Verdict.RUN),
+        (DETACH, standing(Partition.ATTACHED), standing(Partition.PENDING), Verdict.FINISH),
+        (DETACH, standing(Partition.ATTACHED), standing(Partition.DETACHED), Verdict.DONE),
+        (DETACH, standing(Partition.ATTACHED), standing(Partition.MISSING), Verdict.DONE),
+        (DETACH, standing(Partition.PENDING), standing(Partition.PENDING), Verdict.DECIDE),
+        (DETACH, standing(Partition.PENDING), standing(Partition.DETACHED), Verdict.DONE),
+        (DETACH, standing(Partition.DETACHED), standing(Partition.DETACHED), Verdict.RUN),
+        (DETACH, standing(Partition.MISSING), standing(Partition.MISSING), Verdict.RUN),
+        (FINALIZE, standing(Partition.PENDING), standing(Partition.PENDING), Verdict.RUN),
+        (FINALIZE, standing(Partition.PENDING), standing(Partition.DETACHED), Verdict.DONE),
+        (CREATE_DB, NOTHING, NOTHING, Verdict.RUN),
+        (CREATE_DB, NOTHING, Observation(oid=1), Verdict.DONE),
+        (CREATE_DB, Observation(oid=1), Observation(oid=1), Verdict.DECIDE),
+        (CREATE_DB, Observation(oid=1), NOTHING, Verdict.RUN),
+        (DROP_DB, Observation(oid=1), Observation(oid=1), Verdict.RUN),
+        (DROP_DB, Observation(oid=1), NOTHING, Verdict.DONE),
+        (DROP_DB, Observation(oid=1), Observation(oid=2), Verdict.DECIDE),
+        (DROP_DB, NOTHING, NOTHING, Verdict.RUN),
+        ("VACUUM", None, NOTHING, Verdict.RUN),
+        ("CALL p()", NOTHING, NOTHING, Verdict.DECIDE),
+    ],
+)
+def test_after_a_lost_connection_the_catalog_decides(
+    sql: str, before: Observation, now: Observation, verdict: Verdict
+) -> None:
+    judgement = judged(sql, before, now)
+
+    assert judgement.verdict is verdict
+    assert bool(judgement.cleanup) is (verdict in (Verdict.REBUILD, Verdict.FINISH))
+    assert bool(judgement.ways) is (verdict is Verdict.DECIDE)
+    assert judgement.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "rebuilt", "verdict"),
+    [
+        ("", 0, Verdict.REBUILD),
+        ("57014", 0, Verdict.REBUILD),
+        ("57P01", 0, Verdict.REBUILD),
+        ("57P02", 0, Verdict.REBUILD),
+        ("55P03", 0, Verdict.REBUILD),
+        ("40P01", 0, Verdict.REBUILD),
+        ("08006", 0, Verdict.REBUILD),
+        ("", 1, Verdict.DECIDE),
+        ("57014", 1, Verdict.DECIDE),
+        ("23505", 0, Verdict.DECIDE),
+        ("53100", 0, Verdict.DECIDE),
+        ("53200", 0, Verdict.DECIDE),
+        ("22012", 0, Verdict.DECIDE),
+        ("XX000", 0, Verdict.DECIDE),
+    ],
+)
+@pytest.mark.parametrize(
+    ("sql", "before", "now"),
+    [
+        (BUILD, TABLE, having(INVALID)),
+        (REINDEX, having(INDEX), having(INDEX, numbered(11, "s.i_ccnew", valid=False))),
+    ],
+)
+def test_f82_a_leftover_is_cleaned_up_once_and_only_when_the_cause_can_pass(
+    sql: str, before: Observation, now: Observation, sqlstate: str, rebuilt: int, verdict: Verdict
+) -> None:
+    assert judged(sql, before, now, sqlstate, rebuilt).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("sql", "now", "sqlstate"),
+    [
+        (BUILD, having(INDEX), "42P07"),
+        (BUILD, having(INVALID), "42P07"),
+        (CREATE_DB, Observation(oid=1), "42P04"),
+        ("CREATE TABLESPACE s LOCATION '/x'", Observation(oid=1), "42710"),
+    ],
+)
+def test_that_it_exists_already_is_never_taken_for_success(sql: str, now: Observation, sqlstate: str) -> None:
+    judgement = judged(sql, NOTHING, now, sqlstate)
+
+    assert judgement.verdict is Verdict.DECIDE
+    assert Resolution.DONE in [way.resolve for way in judgement.ways]
+
+
+@pytest.mark.parametrize("sql", [BUILD, DROP, REINDEX, DETACH, CREATE_DB, DROP_DB])
+def test_without_knowing_what_was_there_before_a_person_decides(sql: str) -> None:
+    judgement = judged(sql, None, NOTHING)
+
+    assert judgement.verdict is Verdict.DECIDE
+    assert [way.resolve for way in judgement.ways] == [Resolution.DONE, Resolution.REDO]
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "words"),
+    [
+        ("23505", "Remove the rows with the same key, and drop the index; the next apply builds it anew"),
+        ("53100", "Free space on the server, and drop the index; the next apply builds it anew"),
+        ("22012", "Drop the index; the next apply builds it anew"),
+    ],
+)
+def test_f46_the_way_out_begins_with_the_cause(sqlstate: str, words: str) -> None:
+    judgement = judged(BUILD, TABLE, having(INVALID), sqlstate)
+
+    assert (judgement.ways[0].words, judgement.ways[0].sql) == (words, ("DROP INDEX CONCURRENTLY s.i",))
+
+
+@pytest.mark.parametrize(
+    ("index", "warning"),
+    [
+        (INVALID, "Until then every write to s.t keeps s.i up to date, and no query uses it."),
+        (
+            replace(INVALID, unique=True),
+            "Until then s.i, though invalid, still rejects writes to s.t that repeat a key.",
+        ),
+        (replace(INVALID, ready=False), ""),
+        (replace(INVALID, unique=True, ready=False), ""),
+    ],
+)
+def test_what_an_invalid_index_does_to_writes_is_said(index: Index, warning: str) -> None:
+    assert judged(BUILD, TABLE, having(index), "53100").warning == warning
+
+
+@pytest.mark.parametrize(
+    ("sql", "before", "after", "is_success"),
+    [
+        (BUILD, TABLE, having(INDEX), True),
+        (BUILD, TABLE, having(INVALID), False),
+        (BUILD, TABLE, TABLE, False),
+        (GUARDED, having(INDEX), having(INDEX), True),
+        (GUARDED, having(INVALID), having(INVALID), False),
+        (GUARDED, None, having(INVALID), False),
+        (UNNAMED, having(INVALID), having(INVALID, numbered(11)), True),
+        (UNNAMED, having(INDEX), having(INDEX, numbered(11, valid=False)), False),
+        (UNNAMED, having(INDEX), having(INDEX), False),
+        (DROP, having(INDEX), TABLE, True),
+        (DROP, having(INDEX), having(INDEX), False),
+        (REINDEX, having(INVALID), having(numbered(11)), True),
+        (REINDEX, having(INVALID), having(INVALID), False),
+        (REINDEX_TABLE, having(INVALID), having(INVALID), True),
+        (DETACH, standing(Partition.ATTACHED), standing(Partition.DETACHED), True),
+        (DETACH, standing(Partition.ATTACHED), standing(Partition.PENDING), False),
+        (CREATE_DB, NOTHING, Observation(oid=1), True),
+        (CREATE_DB, NOTHING, NOTHING, False),
+        (DROP_DB, Observation(oid=1), NOTHING, True),
+        (DROP_DB, Observation(oid=1), Observation(oid=1), False),
+        ("VACUUM", NOTHING, NOTHING, True),
+    ],
+)
+def test_a_reported_success_is_one_when_the_catalog_agrees(
+    sql: str, before: Observation | None, after: Observation, is_success: bool
+) -> None:
+    (statement,) = split(sql).statements
+
+    problem = confirm(effect(statement), before, after)
+
+    assert (problem is None) is is_success
