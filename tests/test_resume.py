@@ -37,9 +37,7 @@ def having(*indexes: Index, builders: tuple[int, ...] = ()) -> Observation:
 
 
 def standing(partition: Partition) -> Observation:
-    return replace(
-        TABLE, table="p", object="q", oid=None if partition is Partition.MISSING else 6, partition=partition
-    )
+    return replace(TABLE, table="p", object="q", oid=6, partition=partition)
 
 
 def numbered(oid: int, name: str = "s.i", *, valid: bool = True) -> Index:
@@ -163,11 +161,19 @@ def test_f82_a_leftover_is_cleaned_up_once_and_only_when_the_cause_can_pass(
     assert judged(sql, before, now, sqlstate, rebuilt).verdict is verdict
 
 
+@pytest.mark.parametrize("before", [TABLE, having(INVALID)])
+def test_an_invalid_index_is_never_offered_to_be_taken_as_it_is(before: Observation) -> None:
+    judgement = judged(BUILD, before, having(INVALID), "42P07")
+
+    assert judgement.verdict is Verdict.DECIDE
+    assert [way.sql for way in judgement.ways] == [("DROP INDEX CONCURRENTLY s.i",)]
+    assert judgement.warning == "Until then every write to s.t keeps s.i up to date, and no query uses it."
+
+
 @pytest.mark.parametrize(
     ("sql", "now", "sqlstate"),
     [
         (BUILD, having(INDEX), "42P07"),
-        (BUILD, having(INVALID), "42P07"),
         (CREATE_DB, Observation(oid=1), "42P04"),
         ("CREATE TABLESPACE s LOCATION '/x'", Observation(oid=1), "42710"),
     ],
