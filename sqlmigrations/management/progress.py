@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -127,7 +128,7 @@ class Progress:
             file.pace.meets(seen["blockers"])
             reason = glimpses.obstacle(seen["blockers"]) or _said(seen["error"])
             told = f"attempt {attempt} gave up after {glimpses.duration(tried_s)}: {mask(reason, step.secrets)}"
-            self.say(f"  {file.id}: {told}; next try in {glimpses.duration(round(delay_s))}")
+            self.say(f"  {file.id}: {told}; next try in {glimpses.duration(math.ceil(delay_s))}")
 
     def _show(self, text: str) -> None:
         """Puts a text on the terminal's last line in place of what stands there."""
