@@ -24,7 +24,7 @@ def created(case: Case) -> Judgement:
         return _taken(f"{now.object} is a {now.other}, not an index")
     made = new_indexes(effect, case.before, now)
     if not effect.names and len(made) > 1:
-        names = ", ".join(index.name for index in made)
+        names = _names(made)
         return decide(
             f"Several indexes on {now.table} are new, perhaps the statement's own is among them: {names}.", KEEP
         )
@@ -106,20 +106,32 @@ def reindexed(case: Case) -> Judgement:
     """REINDEX, which may be repeated, but leaves copies behind when it is interrupted while working concurrently."""
     known = {(index.oid, index.name) for index in case.before.indexes}
     left = [index for index in case.now.indexes if index.is_leftover and (index.oid, index.name) not in known]
+    ours = [index for index in left if index.droppable]
+    stays = _staying([index for index in left if not index.droppable])
     complete = _is_rebuilt(case)
-    if not left:
-        return done("Every index of it was built anew.") if complete else run("To run a REINDEX again does no harm.")
-    names = ", ".join(index.name for index in left)
-    fact = f"The REINDEX left {names} behind {case.why}."
+    if not ours and complete:
+        return done(f"Every index of it was built anew.{stays}")
+    if not ours:
+        return run(f"To run a REINDEX again does no harm.{stays}")
+    names = _names(ours)
     if case.now.builders:
-        return _busy(case, f"{names} {'is' if len(left) == 1 else 'are'} not valid")
+        return _busy(case, f"{names} {'is' if len(ours) == 1 else 'are'} not valid")
+    fact = f"The REINDEX left {names} behind {case.why}.{stays}"
     if case.may_clean_up:
-        return Judgement(Verdict.FINISH if complete else Verdict.REBUILD, fact, drops(left))
+        return Judgement(Verdict.FINISH if complete else Verdict.REBUILD, fact, drops(ours))
     return decide(
         fact,
-        Way("Drop what was left behind, and the next apply runs the statement again", drops(left)),
-        warning=" ".join(filter(None, map(warning_of, left))),
+        Way("Drop what was left behind; the next apply runs the statement again", drops(ours)),
+        warning=" ".join(filter(None, map(warning_of, ours))),
     )
+
+
+def _staying(left: Sequence[Index]) -> str:
+    return f" Only a superuser may drop {_names(left)}, which stays behind." if left else ""
+
+
+def _names(indexes: Sequence[Index]) -> str:
+    return ", ".join(index.name for index in indexes)
 
 
 def _is_rebuilt(case: Case) -> bool:

@@ -33,6 +33,7 @@ class Index:
         ready: Writes keep it up to date; that of a unique index makes them fail, valid or not.
         live: It is not being dropped.
         partitioned: An index on a partitioned table, which is valid once every partition has its part.
+        droppable: Whether the role may drop it; that of a TOAST table only a superuser may.
     """
 
     oid: int
@@ -44,6 +45,7 @@ class Index:
     live: bool
     unique: bool
     partitioned: bool
+    droppable: bool
 
     @property
     def is_leftover(self) -> bool:

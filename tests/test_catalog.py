@@ -449,8 +449,38 @@ def test_looking_needs_no_rights(scene: Scene, local_site: LocalSite) -> None:
         seen = [scene.see(sql) for sql in asked]
 
         scene.run("RESET SESSION AUTHORIZATION")
-        assert seen == [scene.see(sql) for sql in asked]
         assert seen[0].indexes[0].name == "s.i"
+        assert seen == [foreign(scene.see(sql)) for sql in asked]
+
+
+def foreign(seen: Observation) -> Observation:
+    """The same, as somebody sees it to whom the indexes do not belong."""
+    return replace(seen, indexes=tuple(replace(index, droppable=False) for index in seen.indexes))
+
+
+def test_what_only_a_superuser_may_drop_stays_and_is_named(scene: Scene, local_site: LocalSite) -> None:
+    sql = "REINDEX TABLE CONCURRENTLY t"
+    scene.run("CREATE INDEX i ON t (a)")
+    toast = scene.run("SELECT reltoastrelid::regclass::text FROM pg_class WHERE oid = 't'::regclass")[0][0]
+    with lend_role(local_site.database) as role:
+        scene.run(f"ALTER TABLE t OWNER TO {role.name}; GRANT CREATE ON SCHEMA public TO {role.name}")
+        before = scene.see(sql)
+        cause = scene.interrupt(sql, WRITER)
+        scene.run(f"SET SESSION AUTHORIZATION {role.name}")
+
+        judgement = scene.judged(sql, before, cause)
+
+        scene.clean_up(judgement)
+        after = scene.judged(sql, before, cause)
+        assert scene.confirmed(sql, before) is None
+        scene.run("RESET SESSION AUTHORIZATION")
+    stays = f"Only a superuser may drop {toast}_index_ccnew, which stays behind."
+    assert judgement == Judgement(
+        Verdict.REBUILD,
+        f"The REINDEX left public.i_ccnew behind because it was cancelled. {stays}",
+        ("DROP INDEX CONCURRENTLY public.i_ccnew",),
+    )
+    assert after == Judgement(Verdict.RUN, f"To run a REINDEX again does no harm. {stays}")
 
 
 def test_somebody_elses_build_is_left_alone(scene: Scene, local_site: LocalSite) -> None:

@@ -21,6 +21,7 @@ INDEX = Index(
     live=True,
     unique=False,
     partitioned=False,
+    droppable=True,
 )
 INVALID = replace(INDEX, valid=False)
 TABLE = Observation(table="s.t", table_oid=5)

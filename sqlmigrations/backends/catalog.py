@@ -32,7 +32,9 @@ SELECT c.oid::int8, pg_catalog.format('%%I.%%I', n.nspname, c.relname), c.relkin
 _INDEXES = """
 SELECT c.oid::int8, pg_catalog.format('%%I.%%I', n.nspname, c.relname),
        pg_catalog.format('%%I.%%I', home.nspname, t.relname), t.oid::int8,
-       i.indisvalid, i.indisready, i.indislive, i.indisunique, c.relkind = 'I'
+       i.indisvalid, i.indisready, i.indislive, i.indisunique, c.relkind = 'I',
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+       AND (pg_catalog.pg_has_role(c.relowner, 'USAGE') OR pg_catalog.pg_has_role(n.nspowner, 'USAGE'))
   FROM pg_catalog.pg_index AS i
   JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
