@@ -11,6 +11,7 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings as django_settings
 
+from sqlmigrations import retry
 from sqlmigrations.directives import duration_ms
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.types import TRACKING_LABEL, Finding, Severity, Source
@@ -31,6 +32,7 @@ class Settings:
         allow_late: ``ALLOW_LATE``: whether a number below an applied one may run.
         lock_timeout_ms: ``LOCK_TIMEOUT``: ``None`` is the server's deadlock_timeout plus one second.
         statement_timeout_ms: ``STATEMENT_TIMEOUT``: ``None`` leaves what the role has.
+        lock_attempts: ``LOCK_ATTEMPTS``: how often a file is tried that a lock, a deadlock or a conflict stopped.
         lock_wait_ms: ``LOCK_WAIT``: how long a run waits for another one.
         keep_sql: ``KEEP_SQL``: whether the applied SQL is kept beside the ledger.
     """
@@ -42,6 +44,7 @@ class Settings:
     allow_late: bool = False
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
+    lock_attempts: int = retry.ATTEMPTS
     lock_wait_ms: int = 60_000
     keep_sql: bool = True
 
@@ -87,6 +90,12 @@ def _duration(value: Any) -> int:
         raise ValueError(_A_DURATION) from None
 
 
+def _attempts(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("a number of attempts, 1 or more")
+    return value
+
+
 def _optional_duration(value: Any) -> int | None:
     return None if value is None else _duration(value)
 
@@ -100,6 +109,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "ALLOW_LATE": ("allow_late", _flag),
     "LOCK_TIMEOUT": ("lock_timeout_ms", _optional_duration),
     "STATEMENT_TIMEOUT": ("statement_timeout_ms", _optional_duration),
+    "LOCK_ATTEMPTS": ("lock_attempts", _attempts),
     "LOCK_WAIT": ("lock_wait_ms", _duration),
     "KEEP_SQL": ("keep_sql", _flag),
 }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
-from sqlmigrations.types import Finding, ServerError
+from sqlmigrations.types import Blocker, Finding, ServerError
 
 
 class ExitCode(IntEnum):
@@ -113,6 +113,8 @@ class MigrationFailed(SqlMigrationsError):
         excerpt: The lines around the place, with a caret; secrets masked.
         server: What PostgreSQL said; secrets masked. ``None`` when the runner itself refused.
         notices: What it said before; secrets masked.
+        attempts: How often it was tried.
+        blockers: Who stood in the way of its last attempt.
     """
 
     def __init__(
@@ -131,6 +133,8 @@ class MigrationFailed(SqlMigrationsError):
         self.server = server
         self.kept = kept
         self.notices: tuple[str, ...] = ()
+        self.attempts = 1
+        self.blockers: tuple[Blocker, ...] = ()
 
 
 class StatementFailed(Exception):

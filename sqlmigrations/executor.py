@@ -141,7 +141,8 @@ class Executor:
             plan = self._guarded(self._build(loaded, rows, options), queries, rows, options)
             self._refuse(plan)
             self._interruption.check()
-            with Run(plan, self._mark(), self.ledger, bench, lock, options.mode).closing() as run:
+            attempts = self.settings.lock_attempts
+            with Run(plan, self._mark(), self.ledger, bench, lock, options.mode, attempts).closing() as run:
                 yield run
 
     def propose(self, decision: Decision) -> Proposal:

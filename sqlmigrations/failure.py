@@ -11,7 +11,7 @@ from sqlmigrations.guidance import advice
 from sqlmigrations.masking import mask, mask_lines
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement, TokenKind, position
-from sqlmigrations.types import Finding, ServerError, Severity
+from sqlmigrations.types import Blocker, Finding, ServerError, Severity
 
 _LONGEST_LINE = 200
 _LINE = re.compile(r"^.*$", re.MULTILINE)
@@ -24,17 +24,22 @@ _QUOTED = re.compile(r"[\"»«„“]\s?([^\"»«„“”]+?)\s?[\"»«“”]"
 # Where in a context the server counts the lines of a DO block's code, or of COPY's data, in any language.
 _IN_BLOCK = re.compile(r"inline_code_block\D+(\d+)")
 _IN_DATA = re.compile(r"^COPY .*?, \D+(\d+)", re.MULTILINE)
+# What ends a statement that waits for others, statement_timeout and a cancel among it.
+_OF_WAITING = frozenset({"55P03", "40P01", "40001", "57014"})
 # Class 23: integrity constraint violation.
 _CONSTRAINTS = "23"
 
 
-def report(step: Step, statement: Statement | None, server: ServerError) -> MigrationFailed:
+def report(
+    step: Step, statement: Statement | None, server: ServerError, blockers: tuple[Blocker, ...] = ()
+) -> MigrationFailed:
     """The error for a file that was rolled back.
 
     Args:
         step: What failed.
         statement: Where; ``None`` when it was a check at the end of the file.
         server: What the server said.
+        blockers: Who has just been seen in the way of the statement.
     """
     migration, secrets = step.migration, step.secrets
     said = masked(server, secrets)
@@ -44,8 +49,11 @@ def report(step: Step, statement: Statement | None, server: ServerError) -> Migr
         message = f"{migration.id} broke a constraint that is checked at its end, and was rolled back."
     finding = Finding("failed", Severity.ERROR, said.message, "", migration.id, migration.file.location, line, column)
     excerpt = "" if line is None else _excerpt(migration.file.text, line, column or 1, secrets)
-    remedy = advice(server).replace("LABEL NUMBER", f"{migration.label} {migration.digits}")
-    return MigrationFailed(message, finding=finding, excerpt=excerpt, server=said, remedy=remedy)
+    blockers = blockers if server.sqlstate in _OF_WAITING else ()
+    remedy = advice(server, blockers).replace("LABEL NUMBER", f"{migration.label} {migration.digits}")
+    failure = MigrationFailed(message, finding=finding, excerpt=excerpt, server=said, remedy=remedy)
+    failure.blockers = blockers
+    return failure
 
 
 def masked(server: ServerError, secrets: frozenset[str]) -> ServerError:

@@ -83,6 +83,21 @@ def holders(blockers: Sequence[Blocker]) -> str:
     return _holder(blockers[0]) + more
 
 
+def portrait(blocker: Blocker) -> str:
+    """All that is known of one: ``pid 4711 (user "ada", app "web", idle in transaction 38 s), holds invoices``."""
+    who = f"pid {blocker.pid}" if blocker.pid else "a prepared transaction"
+    age = "" if blocker.age_s is None else duration(blocker.age_s)
+    state = blocker.state if blocker.pid else ""
+    facts = [
+        f'user "{blocker.user}"' if blocker.user else "",
+        f'app "{blocker.application}"' if blocker.application else "",
+        " ".join(part for part in (state, age) if part),
+    ]
+    known = ", ".join(fact for fact in facts if fact)
+    holding = f", holds {blocker.relation}" if blocker.relation else ""
+    return _printable((f"{who} ({known})" if known else who) + holding)
+
+
 def duration(seconds: float) -> str:
     """Whole seconds: ``38 s``, ``2 min 5 s``, ``3 h 20 min``."""
     minutes, rest = divmod(int(seconds), 60)

@@ -5,9 +5,10 @@ The states are those of https://www.postgresql.org/docs/current/errcodes-appendi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
-from sqlmigrations.types import ServerError
+from sqlmigrations.types import Blocker, ServerError
 
 APPLY = "python manage.py sqlmigrate_apply"
 
@@ -56,8 +57,8 @@ _ADVICE = MappingProxyType(
         "53100": "The disk of the server is full. Free space.",
         "53200": "The server ran out of memory or lock slots. Split the file.",
         "53300": "The server has no connection left. End idle ones or raise max_connections.",
-        "57014": "The statement was cancelled, by statement_timeout or by a person. Give the file a  "
-        "-- statement-timeout:  line if it needs longer.",
+        "57014": "statement_timeout ended the statement, or a person cancelled it. Give the file a  "
+        "-- statement-timeout: 15min  line if it needs longer than this role may take.",
         "25P04": "transaction_timeout ended the transaction. Raise it for this role: ALTER ROLE ... SET "
         "transaction_timeout = 0.",
         "57P01": "An administrator ended the connection. Find out why.",
@@ -109,8 +110,15 @@ _HOPELESS = (
 )
 
 
-def advice(server: ServerError) -> str:
-    """What to do about a failed statement, and the command that follows."""
+def advice(server: ServerError, blockers: Sequence[Blocker] = ()) -> str:
+    """What to do about a failed statement, and the command that follows.
+
+    Args:
+        server: What it said.
+        blockers: Who stood in the way of the statement, the nearest first.
+    """
+    if blockers:
+        return f"{_way_free(blockers[0])} Then run  {APPLY}"
     if server.sqlstate == _NOT_NULL and server.detail:
         return f"{_NO_VALUE} Then run  {APPLY}"
     fallback = _CLASSES.get("08" if server.lost else server.sqlstate[:2], "Correct the cause.")
@@ -122,6 +130,17 @@ def repair(action: str, id: str, *options: str) -> str:
     label, _, name = id.partition(".")
     words = " ".join([action, label, name.partition("_")[0], *options])
     return f'python manage.py sqlmigrate_repair {words} --reason "..."'
+
+
+def _way_free(blocker: Blocker) -> str:
+    if not blocker.pid:
+        return (
+            "End the prepared transaction with COMMIT PREPARED or ROLLBACK PREPARED (SELECT * FROM pg_prepared_xacts)."
+        )
+    return (
+        f"Wait until pid {blocker.pid} has ended its transaction, or end it with  "
+        f"SELECT pg_terminate_backend({blocker.pid}) , or choose a quieter time."
+    )
 
 
 def connection_advice(server: ServerError, *, waited: bool = False) -> str:

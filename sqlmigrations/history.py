@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 from sqlmigrations import signals
 from sqlmigrations.backends.base import Queries
@@ -55,6 +56,19 @@ class History:
             sender=History, run_id=self._mark.id, database=self._mark.database, step=step, glimpse=glimpse
         )
 
+    def retrying(self, step: Step, failure: MigrationFailed, delay_s: float) -> None:
+        """Tells that an attempt was rolled back, and that another one follows."""
+        signals.migration_retrying.send_robust(
+            sender=History,
+            run_id=self._mark.id,
+            database=self._mark.database,
+            step=step,
+            attempt=failure.attempts,
+            delay_s=delay_s,
+            error=failure,
+            blockers=failure.blockers,
+        )
+
     def done(self, step: Step, outcome: Outcome) -> None:
         """Tells of a step that was performed; its event was written with its record."""
         self._finished(step, outcome, None)
@@ -100,7 +114,8 @@ def count_done(outcomes: Sequence[Outcome]) -> int:
 def _described(error: SqlMigrationsError) -> dict[str, object]:
     detail: dict[str, object] = {"message": error.message, "exit_code": int(error.exit_code)}
     if isinstance(error, MigrationFailed):
-        detail |= {"file": error.finding.location, "line": error.finding.line}
+        detail |= {"file": error.finding.location, "line": error.finding.line, "attempts": error.attempts}
+        detail["blockers"] = [asdict(blocker) for blocker in error.blockers]
         if error.server:
             detail |= {"sqlstate": error.server.sqlstate, "error": error.server.message}
     return detail

@@ -1,25 +1,32 @@
 """Structured logging: a listener of our own signals that writes to the logger ``sqlmigrations``.
 
 Every record carries ``event``, ``run_id``, ``database``, ``migration``, ``duration_ms``, ``statements``, ``checksum``,
-``attempts`` and ``sqlstate`` as extra fields; what an event does not have is ``None``.
+``attempts``, ``sqlstate`` and ``blockers`` as extra fields; what an event does not have is ``None``.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlmigrations import glimpses, signals
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.glimpses import Occasion, Pace
 from sqlmigrations.masking import mask
-from sqlmigrations.types import Result
+from sqlmigrations.types import Blocker, Result
 
 logger = logging.getLogger("sqlmigrations")
 # Where the project configures no logging, the commands' own output is enough.
 logger.addHandler(logging.NullHandler())
 
-_FIELDS = ("event", "run_id", "database", "migration", "duration_ms", "statements", "checksum", "attempts", "sqlstate")
+# fmt: off
+_FIELDS = (
+    "event", "run_id", "database", "migration", "duration_ms", "statements", "checksum", "attempts", "sqlstate",
+    "blockers",
+)
+# fmt: on
 # What was told of the migration that each run is at.
 _paces: dict[str, Pace] = {}
 
@@ -73,14 +80,16 @@ def _migration_retrying(step: Any, attempt: int, delay_s: float, error: Any, blo
     _paces.setdefault(str(common["run_id"]), Pace()).meets(blockers)
     reason = mask(glimpses.obstacle(blockers), step.secrets) or error.message
     message = f"{step.migration.id}: attempt {attempt} gave up: {reason}; next try in {delay_s:.1f} s"
-    _log(logging.WARNING, message, event="migration_retrying", attempts=attempt, **_about(step, common))
+    fields = _about(step, common) | _attempted(attempt, error, blockers)
+    _log(logging.WARNING, message, event="migration_retrying", **fields)
 
 
 def _migration_finished(step: Any, outcome: Any, error: Any, **common: Any) -> None:
     fields = _about(step, common)
     if outcome is None:
-        state = error.server.sqlstate if isinstance(error, MigrationFailed) and error.server else None
-        _log(logging.ERROR, error.message, event="migration_failed", sqlstate=state, **fields)
+        if isinstance(error, MigrationFailed):
+            fields |= _attempted(error.attempts, error, error.blockers)
+        _log(logging.ERROR, error.message, event="migration_failed", **fields)
         return
     fields |= {"duration_ms": round(outcome.duration_ms, 3), "statements": outcome.statements}
     message = f"{outcome.id}: {outcome.result.value} in {outcome.duration_ms:.0f} ms"
@@ -94,6 +103,15 @@ def _run_finished(outcomes: Any, error: Any, duration_ms: float, **common: Any) 
     _paces.pop(str(common["run_id"]), None)
     fields = {"run_id": str(common["run_id"]), "database": common["database"], "duration_ms": round(duration_ms, 3)}
     _log(level, message, event="run_finished", **fields)
+
+
+def _attempted(attempt: int, error: object, blockers: Sequence[Blocker]) -> dict[str, object]:
+    server = error.server if isinstance(error, MigrationFailed) else None
+    return {
+        "attempts": attempt,
+        "sqlstate": server.sqlstate if server else None,
+        "blockers": [asdict(blocker) for blocker in blockers],
+    }
 
 
 def _about(step: Any, common: dict[str, Any]) -> dict[str, object]:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
+from itertools import count
 
-from sqlmigrations import transaction
+from sqlmigrations import retry, transaction
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import CANCELLED, Connection
 from sqlmigrations.backends.locking import HeldLock
@@ -31,8 +32,6 @@ from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.statements import touches_session
 from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import TRACKING_LABEL, Outcome, Result
-
-_ATTEMPTS = 2
 
 
 class RunMode(Enum):
@@ -78,7 +77,16 @@ class Run:
         outcomes: What was done so far.
     """
 
-    def __init__(self, plan: Plan, mark: RunMark, ledger: Ledger, bench: Bench, lock: HeldLock, mode: RunMode) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        mark: RunMark,
+        ledger: Ledger,
+        bench: Bench,
+        lock: HeldLock,
+        mode: RunMode,
+        attempts: int,
+    ) -> None:
         self.plan = plan
         self.mark = mark
         self.outcomes: list[Outcome] = []
@@ -87,6 +95,7 @@ class Run:
         self._bench = bench
         self._lock = lock
         self._mode = mode
+        self._attempts = attempts
         self._history = History(self._recorder, mark)
         self._watcher = Watcher(mark.database, self._history.watched)
 
@@ -110,11 +119,13 @@ class Run:
                 self._open_history()
             outcome = self._perform(step)
         except SqlMigrationsError as error:
+            attempts = 1
             if isinstance(error, MigrationFailed):
-                error.kept = error.kept or f"Nothing of this file was kept; {self._done_before()} before it."
+                attempts = error.attempts
+                error.kept = error.kept or self._kept(attempts)
                 error.notices = self._notices(step)
             error = self._interrupted(step, error) or error
-            self.outcomes.append(Outcome(step.migration.id, Result.FAILED, _since(started), 0))
+            self.outcomes.append(Outcome(step.migration.id, Result.FAILED, _since(started), 0, attempts))
             with self._bench.interruption.shielded():
                 self._history.failed(self._queries, step, error)
             raise error from None
@@ -168,26 +179,45 @@ class Run:
 
     def _perform(self, step: Step) -> Outcome:
         started = time.perf_counter()
-        for attempt in range(1, _ATTEMPTS + 1):
-            self._bench.interruption.pause(0)
-            try:
-                result, note = self._attempt(step, attempt)
-            except ConnectionLost as lost:
-                self._reconnect(step)
-                if attempt == _ATTEMPTS:
-                    raise lost.failure from None
-            except AlreadyRecorded:
-                result, note = self._look_again(step), "applied by another run meanwhile"
-                break
-            else:
-                break
+        result, note, attempt = self._tried(step)
         notices = self._notices(step)
-        if any(touches_session(statement) for statement in step.script.statements):
+        if _touches_session(step):
             # The file is applied: where the server does not let us in again, the next one tells.
             with suppress(DatabaseUnavailable), self._bench.interruption.shielded():
                 self._bench.renew()
         ran = len(step.script.statements) if result is Result.APPLIED else 0
         return Outcome(step.migration.id, result, _since(started), ran, attempt, notices, note)
+
+    def _tried(self, step: Step) -> tuple[Result, str, int]:
+        """Tries a file until it succeeds or there is no use in trying again; says how often."""
+        was_lost = False
+        for attempt in count(1):
+            self._bench.interruption.pause(0)
+            try:
+                return *self._attempt(step, attempt), attempt
+            except AlreadyRecorded:
+                return self._look_again(step), "applied by another run meanwhile", attempt
+            except ConnectionLost as lost:
+                self._reconnect(step)
+                lost.failure.attempts = attempt
+                if was_lost:
+                    raise lost.failure from None
+                was_lost = True
+            except MigrationFailed as failure:
+                failure.attempts = attempt
+                if attempt >= self._attempts or not retry.can_help(failure):
+                    raise
+                self._wait_for_another(step, failure)
+        raise AssertionError("unreachable")
+
+    def _wait_for_another(self, step: Step, failure: MigrationFailed) -> None:
+        self._queries.drain_notices()
+        if _touches_session(step):
+            # What was prepared or locked for the session outlives the transaction that was rolled back.
+            self._reconnect(step)
+        delay_s = retry.delay_s(failure.attempts)
+        self._history.retrying(step, failure, delay_s)
+        self._bench.interruption.pause(delay_s)
 
     def _attempt(self, step: Step, attempt: int) -> tuple[Result, str]:
         session, reopen = self._bench.session, self._bench.renew
@@ -223,6 +253,10 @@ class Run:
             )
         return Result.SKIPPED
 
+    def _kept(self, attempts: int) -> str:
+        tried = f" by {attempts} attempts" if attempts > 1 else ""
+        return f"Nothing of this file was kept{tried}; {self._done_before()} before it."
+
     def _done_before(self) -> str:
         done = count_done(self.outcomes)
         return f"{done or 'no'} migration{' was' if done == 1 else 's were'} applied in this run"
@@ -230,6 +264,10 @@ class Run:
 
 def _since(started: float) -> float:
     return (time.perf_counter() - started) * 1000
+
+
+def _touches_session(step: Step) -> bool:
+    return any(touches_session(statement) for statement in step.script.statements)
 
 
 def _founds(step: Step) -> bool:

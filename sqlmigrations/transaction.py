@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from sqlmigrations import statements
+from sqlmigrations import patience, statements
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
@@ -21,13 +21,13 @@ from sqlmigrations.exceptions import (
     StatementFailed,
 )
 from sqlmigrations.failure import outcome_unknown, report, row_removed, transaction_ended
+from sqlmigrations.patience import Timetable
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder, begin
 from sqlmigrations.records import Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
 from sqlmigrations.scanner import Statement
+from sqlmigrations.types import ServerError
 
-# The server's autovacuum gives way after deadlock_timeout: a shorter wait never sees it go.
-_BEYOND_DEADLOCK_TIMEOUT_MS = 1_000
 _TIMEOUTS = ("lock_timeout", "statement_timeout")
 _TRANSACTION_TIMEOUT = "25P04"
 _POLL_S = 0.2
@@ -44,7 +44,7 @@ class ConnectionLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What a file needs to be run: a session, the lock, the records, and who watches it."""
+    """What an attempt needs to run a file: a session, the lock, the records, and who watches it."""
 
     session: Session
     lock: HeldLock
@@ -52,6 +52,7 @@ class Workplace:
     run: RunMark
     watcher: Watcher
     reopen: Callable[[float], Session]
+    begun: float = field(default_factory=time.monotonic)
 
     @property
     def connection(self) -> Connection:
@@ -72,8 +73,9 @@ def apply(place: Workplace, step: Step, attempt: int) -> float:
         AlreadyRecorded, LockNotObtained, LockLost: From the fence; nothing was changed.
     """
     started = time.perf_counter()
-    claim = _claim(place, step, begin(step))
-    _run_statements(place, step, claim.pid)
+    timetable = _timetable(place, step)
+    claim = _claim(place, step, begin(step), timetable.at(0))
+    _run_statements(place, step, claim.pid, timetable)
     return _finish(place, claim, started, attempt)
 
 
@@ -90,48 +92,47 @@ def found(place: Workplace, step: Step) -> float:
     with _reporting(place, step):
         opening = begin(step) + place.recorder.create_schema() + "SELECT pg_catalog.pg_backend_pid()"
         pid = place.connection.query(opening)[0][0]
-    _run_statements(place, step, pid)
-    claim = _claim(place, step, "")
+    timetable = _timetable(place, step)
+    _run_statements(place, step, pid, timetable)
+    claim = _claim(place, step, "", timetable.at(0))
     return _finish(place, claim, started, 1)
 
 
 def fake(place: Workplace, step: Step) -> None:
     """Records a file without running it."""
-    claim = _claim(place, step, begin(step))
+    claim = _claim(place, step, begin(step), _timetable(place, step).at(0))
     _close(place, claim, Ran("faked", None, 0))
 
 
-def lock_timeout_ms(session: Session, step: Step) -> int:
-    """How long a statement of this file may wait for a lock, milliseconds."""
-    if step.lock_timeout_ms is not None:
-        return step.lock_timeout_ms
-    return session.deadlock_timeout_ms + _BEYOND_DEADLOCK_TIMEOUT_MS
+def _timetable(place: Workplace, step: Step) -> Timetable:
+    return patience.timetable(step.script.statements, place.session.deadlock_timeout_ms, step.lock_timeout_ms)
 
 
-def _claim(place: Workplace, step: Step, prologue: str) -> Claim:
-    timeout = lock_timeout_ms(place.session, step)
+def _claim(place: Workplace, step: Step, prologue: str, lock_timeout_ms: int) -> Claim:
     with _reporting(place, step):
-        return place.recorder.claim(place.session, step, place.run, place.lock, timeout, prologue)
+        return place.recorder.claim(place.session, step, place.run, place.lock, lock_timeout_ms, prologue)
 
 
-def _run_statements(place: Workplace, step: Step, pid: int) -> None:
+def _run_statements(place: Workplace, step: Step, pid: int, timetable: Timetable) -> None:
     connection = place.connection
-    for number, statement in enumerate(step.script.statements, 1):
-        with _reporting(place, step, statement), place.watcher.watching(step, number, statement, pid):
+    for index, statement in enumerate(step.script.statements):
+        if 0 < index == timetable.turn:
+            _set_timeouts(place, step, timetable.at(index))
+        with _reporting(place, step, statement), place.watcher.watching(step, index + 1, statement, pid):
             if statement.data is None:
                 connection.run(statement.text)
             else:
                 connection.copy(statement.text, statement.copy_data or "")
         name = statements.sets(statement)
         if name in _TIMEOUTS or name == "all":
-            _put_timeouts_back(place, step)
+            # A dump's SET lock_timeout = 0 must not switch protection off: the directive is the way to say it.
+            _set_timeouts(place, step, timetable.at(index))
         if name == "client_encoding":
             _put_encoding_back(place, step)
 
 
-def _put_timeouts_back(place: Workplace, step: Step) -> None:
-    """A dump's ``SET lock_timeout = 0`` must not switch protection off: the directive is the way to say it."""
-    timeouts = {"lock_timeout": lock_timeout_ms(place.session, step)}
+def _set_timeouts(place: Workplace, step: Step, lock_timeout_ms: int) -> None:
+    timeouts = {"lock_timeout": lock_timeout_ms}
     if step.statement_timeout_ms is not None:
         timeouts["statement_timeout"] = step.statement_timeout_ms
     sql = "".join("SELECT pg_catalog.set_config(%s, %s, true);" for _ in timeouts)
@@ -199,7 +200,7 @@ def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
     except (StatementFailed, DatabaseUnavailable, Interrupted):
         raise outcome_unknown(claim.step) from None
     if not recorded:
-        raise ConnectionLost(report(claim.step, None, failed.server))
+        raise ConnectionLost(report(claim.step, None, _completed(place, failed.server)))
 
 
 @contextmanager
@@ -214,15 +215,23 @@ def _reporting(place: Workplace, step: Step, statement: Statement | None = None)
 
 
 def _give_up(place: Workplace, step: Step, statement: Statement | None, failed: StatementFailed) -> NoReturn:
-    failure = report(step, statement, failed.server)
-    if failed.server.sqlstate == _TRANSACTION_TIMEOUT:
+    server = _completed(place, failed.server)
+    failure = report(step, statement, server, place.watcher.blockers() if statement else ())
+    if server.sqlstate == _TRANSACTION_TIMEOUT:
         # It ended the connection, but another would meet the same end: the file is not tried again.
         place.reopen(0)
-    elif failed.server.lost:
+    elif server.lost:
         raise ConnectionLost(failure) from None
     else:
         _rollback(place)
     raise failure from None
+
+
+def _completed(place: Workplace, server: ServerError) -> ServerError:
+    """With the state that psycopg2 drops: no transaction gets older than transaction_timeout, and then it is that."""
+    timeout = place.session.transaction_timeout_s
+    ended = server.lost and not server.sqlstate and 0 < timeout <= time.monotonic() - place.begun
+    return replace(server, sqlstate=_TRANSACTION_TIMEOUT) if ended else server
 
 
 def _rollback(place: Workplace) -> None:

@@ -335,16 +335,6 @@ class Blocker:
     relation: str = ""
     query: str | None = field(default=None, repr=False)
 
-    def __str__(self) -> str:
-        who = f"pid {self.pid}" if self.pid else "a prepared transaction"
-        told = [
-            f'user "{self.user}"' if self.user else "",
-            f'application "{self.application}"' if self.application else "",
-            f"{self.state} {_age(self.age_s)}".strip() if self.pid else _age(self.age_s),
-        ]
-        known = ", ".join(filter(None, told))
-        return f"{who} ({known})" if known else who
-
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
@@ -369,9 +359,3 @@ class Glimpse:
     blockers: tuple[Blocker, ...] = ()
     phase: str = ""
     percent: float | None = None
-
-
-def _age(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -93,6 +93,8 @@ def test_a_failure_as_one_document(shop: LocalSite) -> None:
             "line": 2,
             "column": 8,
             "kept": "Nothing of this file was kept; 1 migration was applied in this run before it.",
+            "attempts": 1,
+            "blockers": [],
             "sqlstate": "42703",
             "server": 'column "nothing" does not exist',
         },

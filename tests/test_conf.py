@@ -34,7 +34,7 @@ def refused(**given: Any) -> tuple[str, str]:
 
 def test_every_key_has_a_default() -> None:
     with override_settings(SQLMIGRATIONS={}):
-        assert conf.load() == Settings({}, "public", (), frozenset(), False, None, None, 60_000, True)
+        assert conf.load() == Settings({}, "public", (), frozenset(), False, None, None, 10, 60_000, True)
 
 
 def test_the_setting_itself_may_be_missing(settings: Any) -> None:
@@ -52,6 +52,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "ALLOW": ["drop-table", "rename"],
         "ALLOW_LATE": True,
         "LOCK_TIMEOUT": "2s",
+        "LOCK_ATTEMPTS": 3,
         "STATEMENT_TIMEOUT": 1500,
         "LOCK_WAIT": "5min",
         "KEEP_SQL": False,
@@ -68,6 +69,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         allow=frozenset({"drop-table", "rename"}),
         allow_late=True,
         lock_timeout_ms=2_000,
+        lock_attempts=3,
         statement_timeout_ms=1_500,
         lock_wait_ms=300_000,
         keep_sql=False,
@@ -109,6 +111,8 @@ def test_an_unknown_key_is_reported_with_the_nearest(key: str, remedy: str | Non
         ("ALLOW", [1], "a list of strings"),
         ("ALLOW_LATE", "no", "True or False"),
         ("KEEP_SQL", 1, "True or False"),
+        ("LOCK_ATTEMPTS", 0, "a number of attempts, 1 or more"),
+        ("LOCK_ATTEMPTS", "3", "a number of attempts, 1 or more"),
         ("LOCK_WAIT", True, "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
         ("LOCK_TIMEOUT", 1.5, "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
         ("LOCK_TIMEOUT", "soon", "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),

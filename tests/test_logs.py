@@ -13,7 +13,12 @@ from sqlmigrations.executor import Executor
 from sqlmigrations.types import Blocker, Glimpse
 from tests.inprocess import LocalSite
 
-FIELDS = ("event", "run_id", "database", "migration", "duration_ms", "statements", "checksum", "attempts", "sqlstate")
+# fmt: off
+FIELDS = (
+    "event", "run_id", "database", "migration", "duration_ms", "statements", "checksum", "attempts", "sqlstate",
+    "blockers",
+)
+# fmt: on
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def test_a_run_leaves_structured_records(local_site: LocalSite, log: pytest.LogC
     local_site.run("sqlmigrate_apply", check=True)
 
     row = local_site.ledger()[1]
-    common = {"run_id": row["run_id"], "database": "default", "sqlstate": None}
+    common = {"run_id": row["run_id"], "database": "default", "sqlstate": None, "blockers": None}
     file = {"migration": "project.001_a", "checksum": row["checksum"]}
     nothing = dict.fromkeys(("duration_ms", "statements", "attempts"))
     found = records(log)

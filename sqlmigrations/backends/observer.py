@@ -115,6 +115,7 @@ class Observer:
         """
         if time.monotonic() < self._blind_until:
             return None
+        is_new = self._connection is None
         try:
             if self._connection is None:
                 self._connection = Connection(self._database, "sqlmigrations observer")
@@ -122,7 +123,8 @@ class Observer:
             progress = self._connection.query(_BRIEFLY + _PROGRESS, [pid])
         except Exception:  # No connection left, no right, no answer in time: the run goes on all the same.
             self.close()
-            self._blind_until = time.monotonic() + _AGAIN_AFTER_S
+            # One that was ended while it had nothing to do is replaced at the next look.
+            self._blind_until = time.monotonic() + _AGAIN_AFTER_S if is_new else 0.0
             return None
         # More than one part of a session can be blocked by the same one.
         blockers = {row[0]: _blocker(row, secrets) for row in reversed(rows)}

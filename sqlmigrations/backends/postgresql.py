@@ -41,7 +41,8 @@ SELECT pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('transaction_read_only') = 'on',
        pg_catalog.pg_backend_pid(),
        pg_catalog.current_setting('role'),
-       (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout')
+       (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'),
+       coalesce(extract(epoch FROM pg_catalog.current_setting('transaction_timeout', true)::interval), 0)::float8
 """
 
 
@@ -53,12 +54,14 @@ class Session:
         prepared: Our own statements in it.
         role: What ``SET ROLE`` was in force at the beginning, ``none`` usually.
         deadlock_timeout_ms: The server's setting.
+        transaction_timeout_s: After how long the server ends the connection of a transaction; 0 for never.
     """
 
     connection: Connection
     prepared: Prepared
     role: str
     deadlock_timeout_ms: int
+    transaction_timeout_s: float
 
 
 def open_lock_session(alias: str, interruption: Interruption, wait_s: float = 0) -> Session:
@@ -82,8 +85,9 @@ def open_work_session(alias: str, fence_wait_ms: int, interruption: Interruption
     Raises:
         DatabaseUnavailable: Not reachable, in recovery, or read-only.
     """
-    # The server takes 0 for "for ever".
-    return _open(alias, "sqlmigrations", {"lock_timeout": max(1, fence_wait_ms)}, interruption, wait_s)
+    # The server takes 0 for "for ever". Between the attempts of a file it idles.
+    settings = {"lock_timeout": max(1, fence_wait_ms), "idle_session_timeout": 0}
+    return _open(alias, "sqlmigrations", settings, interruption, wait_s)
 
 
 def unreachable(server: ServerError, waited_s: float = 0) -> DatabaseUnavailable:

@@ -16,13 +16,14 @@ _TICK_S = 0.1
 # Nobody looks at a statement that is done sooner.
 _LOOK_S = 0.5
 _WORD_S = 1.0
+_JUST_NOW_S = 2.0
 _UNSEEN = Sight()
 
 
 class _Watched:
     """One statement under way. Each has its own, so that what a late look shows is never taken for the next one's."""
 
-    __slots__ = ("blockers", "looked", "number", "pid", "sight", "since", "statement", "step")
+    __slots__ = ("blocked", "blockers", "looked", "number", "pid", "sight", "since", "statement", "step")
 
     def __init__(self, step: Step, number: int, statement: Statement, pid: int) -> None:
         self.step = step
@@ -32,6 +33,7 @@ class _Watched:
         self.since = self.looked = time.monotonic()
         self.sight = _UNSEEN
         self.blockers: tuple[Blocker, ...] = ()
+        self.blocked = 0.0
 
     def is_due(self) -> bool:
         """Whether it has to be looked at: often enough that whoever waits for a lock only shortly is seen as well."""
@@ -100,8 +102,9 @@ class Watcher:
         self._current = None
 
     def blockers(self) -> tuple[Blocker, ...]:
-        """Who was last seen in the way of the statement that began last; it may have ended since."""
-        return self._last.blockers if self._last else ()
+        """Who has just been seen in the way of the statement that began last; it may have ended since."""
+        last = self._last
+        return last.blockers if last and time.monotonic() - last.blocked < _JUST_NOW_S else ()
 
     def close(self) -> None:
         """Ends the thread and its connection; calling it again changes nothing."""
@@ -132,5 +135,6 @@ class Watcher:
 def _look(observer: Observer, watched: _Watched) -> None:
     watched.sight = observer.look(watched.pid, watched.step.secrets) or _UNSEEN
     watched.looked = time.monotonic()
-    # Whoever was there is remembered: the look that comes last may find the lock just given up.
-    watched.blockers = watched.sight.blockers or watched.blockers
+    if watched.sight.blockers:
+        # Remembered: the look that comes last may find the lock just given up.
+        watched.blockers, watched.blocked = watched.sight.blockers, watched.looked

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
+from sqlmigrations.glimpses import portrait
+from sqlmigrations.patience import PATIENT_MS, turning_point
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.types import Finding, Mode, Outcome, Severity
 
@@ -52,7 +55,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         facts = [
             "in one transaction" if step.script.mode is Mode.TRANSACTION else "statement by statement",
             f"{count} statement{'' if count == 1 else 's'}",
-            f"lock timeout {_timeout(step.lock_timeout_ms, 'deadlock_timeout + 1 s')}",
+            f"lock timeout {_timeout(step.lock_timeout_ms, _lock_timeout(step))}",
             f"statement timeout {_timeout(step.statement_timeout_ms, 'as the role has')}",
             "rollback ready" if _rollback_ready(step) else "no rollback",
         ]
@@ -83,6 +86,7 @@ def error_document(error: SqlMigrationsError) -> dict[str, object]:
     if isinstance(error, MigrationFailed):
         described |= {"migration": error.finding.migration, "file": error.finding.location}
         described |= {"line": error.finding.line, "column": error.finding.column, "kept": error.kept}
+        described |= {"attempts": error.attempts, "blockers": [asdict(blocker) for blocker in error.blockers]}
         described |= {"sqlstate": error.server.sqlstate, "server": error.server.message} if error.server else {}
     return {"result": "error", "exit_code": int(error.exit_code), "error": described}
 
@@ -135,6 +139,9 @@ def _place_and_words(error: MigrationFailed) -> list[str]:
         lines += [f"Detail: {error.server.detail}"] if error.server.detail else []
         lines += [f"Hint: {error.server.hint}"] if error.server.hint else []
         lines += [f"Context: {line}" for line in error.server.context.split("\n") if _is_function(line)]
+    for blocker in error.blockers:
+        lines.append(f"Blocked by {portrait(blocker)}")
+        lines += [f"  whose last statement is: {blocker.query}"] if blocker.query else []
     return lines
 
 
@@ -149,6 +156,15 @@ def _rollback_ready(step: Step) -> bool:
 
 def _timeout(milliseconds: int | None, otherwise: str) -> str:
     return otherwise if milliseconds is None else duration(milliseconds)
+
+
+def _lock_timeout(step: Step) -> str:
+    statements, brief = step.script.statements, "deadlock_timeout + 1 s"
+    turn = turning_point(statements) if step.script.mode is Mode.TRANSACTION else 0
+    patient = f"{PATIENT_MS // 1000} s"
+    if not turn:
+        return brief
+    return patient if turn == len(statements) else f"{patient} ({brief} from statement {turn + 1} on)"
 
 
 def _indented(lines: Iterable[str]) -> str:

@@ -32,13 +32,13 @@ def lend_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def lend_server() -> Iterator[Server]:
-    """Runs when entered; everybody but the superuser needs a password."""
+def lend_server(*settings: str) -> Iterator[Server]:
+    """Runs when entered, with these settings; everybody but the superuser needs a password."""
     with lend_folder() as folder:
         access = folder / "access.conf"
         access.write_text(_ACCESS)
         access.chmod(0o644)
-        server = Server(folder, settings=("fsync=off", f"hba_file={access}"))
+        server = Server(folder, settings=("fsync=off", f"hba_file={access}", *settings))
         try:
             yield server
         finally:
