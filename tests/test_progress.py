@@ -234,6 +234,18 @@ def test_an_attempt_that_nobody_stood_in_the_way_of_tells_what_the_server_said(
     assert log.getvalue() == f"  {ID}: attempt 2 gave up after 0 s: deadlock detected; next try in 3 s\n"
 
 
+def test_a_command_that_calls_ours_with_its_own_output_sees_one_line(screen: Screen) -> None:
+    with (
+        open(os.dup(screen.secondary), "w", encoding="utf-8") as stream,
+        progress_on(OutputWrapper(stream)) as progress,
+    ):
+        progress.begin(ID)
+        watched(LONG)
+        progress.end(APPLIED)
+
+    assert screen.lines() == [f"{OPENING} OK (12.4 s)", ""]
+
+
 def test_secrets_of_the_file_are_masked(logged: Progress, log: io.StringIO) -> None:
     logged.begin(ID)
 

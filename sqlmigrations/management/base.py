@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
@@ -56,10 +57,11 @@ class SqlMigrationsCommand(BaseCommand):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        # Python has no stream at all where it was closed from the beginning, as by  >&-
         if not options.get("stdout"):
-            self.stdout = LastingOutput(sys.stdout)
+            self.stdout = LastingOutput(sys.stdout or io.StringIO())
         if not options.get("stderr"):
-            self.stderr = LastingOutput(sys.stderr)
+            self.stderr = LastingOutput(sys.stderr or io.StringIO())
             self.stderr.style_func = self.style.ERROR
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -45,7 +45,7 @@ class Progress:
     """
 
     def __init__(self, out: OutputWrapper, style: Style, database: str, verbosity: int) -> None:
-        self._out = out
+        self._out = _innermost(out)
         self._style = style
         self._database = database
         self._is_silent = verbosity < 1
@@ -166,6 +166,12 @@ class Progress:
             if not self._is_silent:
                 self._out.write(text, style_func=str, ending="")
                 self._out.flush()
+
+
+def _innermost(out: OutputWrapper) -> OutputWrapper:
+    """A command that calls ours hands its own output down; it would end every piece of a line as a line."""
+    inner = out._out
+    return _innermost(inner) if isinstance(inner, OutputWrapper) else out
 
 
 def _said(error: object) -> str:

@@ -226,6 +226,21 @@ def test_f78_a_full_disk_behind_standard_output_changes_nothing(site: FaultySite
     assert site.names() == ["001_a", "002_b"]
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2)], ids=["stdout", "stderr", "both"])
+@pytest.mark.parametrize(("sql", "code"), [("SELECT 1;\n", 0), ("SELECT 1/0;\n", 1)])
+def test_f78_streams_that_were_never_open_change_nothing(
+    site: FaultySite, closed: tuple[int, ...], sql: str, code: int
+) -> None:
+    site.write("001_a.sql", sql)
+
+    run = site.start("sqlmigrate_apply", preexec_fn=lambda: [os.close(stream) for stream in closed])
+    out, err = run.communicate(timeout=PATIENCE_S)
+
+    assert run.returncode == code, (out, err)
+    assert "Traceback" not in out + err
+    assert site.names() == ["001_a"][: 1 - code]
+
+
 @pytest.mark.parametrize(("sql", "code"), [("SELECT 1;\n", 0), ("SELECT 1/0;\n", 1)])
 def test_f78_a_full_disk_behind_both_streams_leaves_the_exit_code(site: FaultySite, sql: str, code: int) -> None:
     site.write("001_a.sql", "SELECT 1;\n")
