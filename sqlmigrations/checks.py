@@ -25,6 +25,7 @@ IDS = {
     "sqlmigrations.W002": "Files and ledger do not agree: a file was modified, renamed, removed or came late.",
     "sqlmigrations.W003": "The database could not be looked into.",
     "sqlmigrations.W004": "A pending migration holds what sqlmigrate_apply will not run.",
+    "sqlmigrations.W005": "A database that `DIRECT` names is no mirror in tests.",
 }
 
 
@@ -44,14 +45,20 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
         return [_message(checks.Error, "sqlmigrations.E001", finding) for finding in problems]
     settings = conf.load()
     loaded = load(conf.sources(settings), settings.ignore)
-    aliases = conf.databases()
+    aliases = conf.databases(settings)
     faults = _once(validate(loaded, Terms(alias, aliases)) for alias in aliases)
-    return [_message(checks.Error, "sqlmigrations.E002", finding) for finding in faults]
+    return [
+        *(_message(checks.Error, "sqlmigrations.E002", finding) for finding in faults),
+        *(_message(checks.Warning, "sqlmigrations.W005", finding) for finding in conf.unmirrored(settings)),
+    ]
 
 
 def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """Pending and changed migrations of the databases asked for; never raises when one is away."""
-    ours = [alias for alias in databases or () if connections[alias].vendor == "postgresql"]
+    if conf.problems():
+        return []
+    known = conf.databases(conf.load())
+    ours = [alias for alias in databases or () if alias in known and connections[alias].vendor == "postgresql"]
     return [message for alias in ours for message in _check_database(alias)]
 
 
@@ -62,8 +69,6 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
     try:
         status = Executor(alias).status()
     except SqlMigrationsError as error:
-        if conf.problems():
-            return []
         return [checks.Warning(error.message, hint=error.remedy or None, id="sqlmigrations.W003", obj=alias)]
     messages: list[checks.CheckMessage] = []
     if status.integrity != "valid":

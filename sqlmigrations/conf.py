@@ -10,11 +10,13 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
 from sqlmigrations import retry
 from sqlmigrations.directives import duration_ms
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import TRACKING_LABEL, Finding, Severity, Source
+from sqlmigrations.types import TRACKING_LABEL, Finding, Route, Severity, Source
 
 FOLDER = "migrations_sql"
 _A_DURATION = "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"
@@ -35,6 +37,8 @@ class Settings:
         lock_attempts: ``LOCK_ATTEMPTS``: how often a file is tried that a lock, a deadlock or a conflict stopped.
         lock_wait_ms: ``LOCK_WAIT``: how long a run waits for another one.
         keep_sql: ``KEEP_SQL``: whether the applied SQL is kept beside the ledger.
+        direct: ``DIRECT``: alias to the alias by whose address its runs connect, past a pooler.
+        session_pooled: ``SESSION_POOLED``: aliases behind a pooler that leaves a client its server connection.
     """
 
     dirs: Mapping[str, Path] = field(default_factory=dict)
@@ -47,6 +51,8 @@ class Settings:
     lock_attempts: int = retry.ATTEMPTS
     lock_wait_ms: int = 60_000
     keep_sql: bool = True
+    direct: Mapping[str, str] = field(default_factory=dict)
+    session_pooled: frozenset[str] = frozenset()
 
 
 def _dirs(value: Any) -> dict[str, Path]:
@@ -64,6 +70,13 @@ def _strings(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(entry, str) for entry in value):
         raise ValueError("a list of strings")
     return tuple(value)
+
+
+def _aliases(value: Any) -> dict[str, str]:
+    names = [*value.keys(), *value.values()] if isinstance(value, Mapping) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError('a dict of alias and alias, such as {"default": "default_direct"}')
+    return dict(value)
 
 
 def _name(value: Any) -> str:
@@ -112,6 +125,8 @@ _KEYS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "LOCK_ATTEMPTS": ("lock_attempts", _attempts),
     "LOCK_WAIT": ("lock_wait_ms", _duration),
     "KEEP_SQL": ("keep_sql", _flag),
+    "DIRECT": ("direct", _aliases),
+    "SESSION_POOLED": ("session_pooled", lambda value: frozenset(_strings(value))),
 }
 KEYS = tuple(_KEYS)
 
@@ -123,15 +138,20 @@ def load() -> Settings:
         ConfigurationError: An unknown key or a value of the wrong kind; all of them are in ``findings``.
     """
     values, findings = _read()
+    settings = Settings() if findings else Settings(**values)
+    findings += _alias_problems(settings)
     if findings:
         raise ConfigurationError("The setting SQLMIGRATIONS is not in order.", findings=findings)
-    return Settings(**values)
+    return settings
 
 
 def problems() -> tuple[Finding, ...]:
     """What ``load`` and ``sources`` would refuse, as findings."""
     values, findings = _read()
-    return tuple(findings) or tuple(_source_problems(Settings(**values)))
+    if findings:
+        return tuple(findings)
+    settings = Settings(**values)
+    return (*_alias_problems(settings), *_source_problems(settings))
 
 
 def sources(settings: Settings) -> tuple[Source, ...]:
@@ -157,9 +177,20 @@ def table(name: str) -> str:
     return '"{}"."{}"'.format(schema.replace('"', '""'), name)
 
 
-def databases() -> tuple[str, ...]:
-    """The aliases of ``DATABASES``."""
-    return tuple(django_settings.DATABASES)
+def databases(settings: Settings) -> tuple[str, ...]:
+    """The aliases of ``DATABASES``, without those that are only a way to another one."""
+    return tuple(alias for alias in django_settings.DATABASES if alias not in settings.direct.values())
+
+
+def route(alias: str) -> Route:
+    """How the runner's own connections reach a database.
+
+    Raises:
+        ConfigurationError: The settings are not in order.
+    """
+    settings = load()
+    through = settings.direct.get(alias, alias)
+    return Route(alias, through, through in settings.session_pooled)
 
 
 def _app_folders() -> Iterator[tuple[str, Path]]:
@@ -197,6 +228,39 @@ def _source_problems(settings: Settings) -> Iterator[Finding]:
             yield _finding(f"{place}: an installed app has this label.", "Choose another label.")
         if not folder.is_dir():
             yield _finding(f"{place}: there is no folder {folder}.", f"mkdir -p {folder}")
+
+
+def _alias_problems(settings: Settings) -> Iterator[Finding]:
+    known = ", ".join(connections)
+    for alias, through in settings.direct.items():
+        place = f"SQLMIGRATIONS['DIRECT'][{alias!r}]"
+        for name in dict.fromkeys((alias, through)):
+            if name not in connections:
+                yield _finding(f"{place}: there is no database {name!r}.", f"The aliases are: {known}.")
+            elif not _is_postgresql(name):
+                yield _finding(f"{place}: {name!r} is not PostgreSQL.", "Name an alias of the same database.")
+        if through == alias:
+            yield _finding(f"{place} names itself.", "Name an alias that leads past the pooler.")
+        elif through in settings.direct:
+            yield _finding(f"{place}: {through!r} has an entry of its own.", "Name where that one leads.")
+    for name in sorted(settings.session_pooled - set(connections)):
+        message = f"SQLMIGRATIONS['SESSION_POOLED']: there is no database {name!r}."
+        yield _finding(message, f"The aliases are: {known}.")
+
+
+def unmirrored(settings: Settings) -> Iterator[Finding]:
+    """Aliases of ``DIRECT`` for which Django would make a test database of their own."""
+    for alias, through in settings.direct.items():
+        if connections[through].settings_dict["TEST"]["MIRROR"] != alias:
+            message = f"The database {through!r} leads to {alias!r}, but Django's tests would take it for another one."
+            yield Finding("settings", Severity.WARNING, message, f'Add "TEST": {{"MIRROR": "{alias}"}} to its entry.')
+
+
+def _is_postgresql(alias: str) -> bool:
+    try:
+        return bool(connections[alias].vendor == "postgresql")
+    except ImproperlyConfigured:
+        return True  # What is wrong with it is told when it is used.
 
 
 def _finding(message: str, remedy: str) -> Finding:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HELD, HeldLock
+from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import IntegrityError, LockLost, LockNotObtained, OutcomeUnknown, StatementFailed
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse, sql_checksum
@@ -22,7 +22,7 @@ from sqlmigrations.types import SqlMigration
 _LOCK_TIMEOUT = "55P03"
 _EVENTS = {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}
 
-_BEGIN = f"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SELECT {HELD}"
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;"
 
 # The row as it was shown: whatever wrote to it meanwhile is not overwritten.
 _AS_SHOWN = "WHERE label = %s AND key = %s AND state = %s AND checksum = %s AND name = %s"
@@ -55,15 +55,16 @@ class Corrections:
 
     Args:
         ledger: Whose tables.
-        queries: The work connection.
+        session: The work connection.
         lock: Has to be held still.
         mark: What the event is recorded under.
     """
 
-    def __init__(self, ledger: Ledger, queries: Connection, lock: HeldLock, mark: RunMark) -> None:
+    def __init__(self, ledger: Ledger, session: Session, lock: HeldLock, mark: RunMark) -> None:
         self._names = ledger.names
         self._recorder = Recorder(ledger)
-        self._queries = queries
+        self._session = session
+        self._queries = session.connection
         self._lock = lock
         self._mark = mark
 
@@ -78,7 +79,8 @@ class Corrections:
             StatementFailed: Anything else the server refuses; nothing was changed.
         """
         try:
-            if not self._queries.query(_BEGIN, [self._lock.token])[0][0]:
+            opening, settings = self._session.tenure.begin(_BEGIN)
+            if not self._queries.query(f"{opening} SELECT {HELD}", [*settings, self._lock.token])[0][0]:
                 raise LockLost(
                     "The connection that held the migration lock is gone. Nothing was changed.",
                     remedy="Start the same command again.",

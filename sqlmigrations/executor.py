@@ -7,12 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from sqlmigrations import adoption, conf, lease, rights
+from sqlmigrations import adoption, conf, lease, pooling, rights
 from sqlmigrations import plan as planning
 from sqlmigrations.backends import postgresql
-from sqlmigrations.backends.base import Queries, Reader, credentials, wrapper
+from sqlmigrations.backends.aliases import credentials, wrapper
+from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.corrections import Corrections, changed_meanwhile
-from sqlmigrations.exceptions import IntegrityError, Interrupted, SqlMigrationsError, StatementFailed
+from sqlmigrations.exceptions import (
+    ConfigurationError,
+    IntegrityError,
+    Interrupted,
+    SqlMigrationsError,
+    StatementFailed,
+)
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
@@ -22,7 +29,7 @@ from sqlmigrations.records import RunMark
 from sqlmigrations.repair import Decision, Proposal, propose
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
-from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, Status
+from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, Status
 
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
@@ -69,6 +76,7 @@ class Executor:
         wrapper(database)
         self.database = database
         self.settings = conf.load()
+        self._refuse_mere_way()
         self.sources = conf.sources(self.settings)
         self.ledger = Ledger(self.settings.schema)
         self._interruption = Interruption()
@@ -110,6 +118,9 @@ class Executor:
         reader = Reader(self.database)
         _, rows = self._rows(reader, None)
         plan = self._build(self._load(), rows, options)
+        # Past a pooler only a run itself would tell.
+        if self.database not in self.settings.direct:
+            plan = self._behind(plan, postgresql.pooling_of(conf.route(self.database), *reader.pids()), options)
         try:
             return self._guarded(plan, reader, rows, options)
         except StatementFailed as failed:
@@ -138,7 +149,8 @@ class Executor:
         with lease.held(self.database, self.ledger, self._interruption, wait_ms, wait_s) as (lock, bench, tracking):
             queries = bench.session.connection
             rows = self.ledger.read(queries) if tracking is Tracking.PRESENT else ()
-            plan = self._guarded(self._build(loaded, rows, options), queries, rows, options)
+            plan = self._behind(self._build(loaded, rows, options), bench.session.pooling, options)
+            plan = self._guarded(plan, queries, rows, options)
             self._refuse(plan)
             self._interruption.check()
             attempts = self.settings.lock_attempts
@@ -177,8 +189,20 @@ class Executor:
             if propose(proposal.decision, loaded, rows) != proposal:
                 raise changed_meanwhile(proposal)
             mark = self._mark()
-            Corrections(self.ledger, queries, lock, mark).record(proposal, reason)
+            Corrections(self.ledger, bench.session, lock, mark).record(proposal, reason)
         return mark.id
+
+    def _refuse_mere_way(self) -> None:
+        """An alias of ``DIRECT`` is no database of its own: there is one ledger, and one name for it."""
+        for alias, through in self.settings.direct.items():
+            if through == self.database:
+                raise ConfigurationError(
+                    f"{through!r} is only the way by which runs on {alias!r} connect (SQLMIGRATIONS['DIRECT']).",
+                    remedy=f"python manage.py sqlmigrate_apply --database {alias}",
+                )
+
+    def _behind(self, plan: Plan, met: Pooling, options: Options) -> Plan:
+        return plan if options.mode is RunMode.FAKE else pooling.behind(plan, met, self.database)
 
     def _mark(self) -> RunMark:
         return RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
@@ -215,12 +239,12 @@ class Executor:
         settings = self.settings
         return Terms(
             database=self.database,
-            databases=conf.databases(),
+            databases=conf.databases(settings),
             allow=settings.allow | options.allow,
             allow_late=settings.allow_late or options.allow_late,
             lock_timeout_ms=settings.lock_timeout_ms,
             statement_timeout_ms=settings.statement_timeout_ms,
-            credentials=credentials(self.database),
+            credentials=credentials(self.database) | credentials(settings.direct.get(self.database, self.database)),
         )
 
     def _rows_at_hand(self) -> tuple[Applied, ...]:

@@ -84,6 +84,11 @@ _NO_VALUE = (
 
 STATES = tuple(_ADVICE)
 
+_NOT_LENT = (
+    "A pooler (PgBouncer) may have no server connection left to give: a run needs two of them at the same time. Raise "
+    'default_pool_size, or let runs connect past it by SQLMIGRATIONS["DIRECT"]. To wait for it: --wait-for-db 30'
+)
+
 # A refused connection carries no SQLSTATE in every driver: the words of libpq and the server decide.
 _CONNECTION = (
     ("refused", "Is the server running, and are HOST and PORT right? To wait for it: --wait-for-db 30"),
@@ -95,6 +100,14 @@ _CONNECTION = (
     ("starting up", "The server is starting. To wait for it: --wait-for-db 30"),
     ("could not translate host name", "Check HOST of the database alias."),
     ("failed to resolve host", "Check HOST of the database alias."),
+    ("no answer within", _NOT_LENT),
+    ("query_wait_timeout", _NOT_LENT),
+    ("server closed the connection", f"Look into the log of the server. {_NOT_LENT}"),
+    (
+        "unsupported startup parameter",
+        "The pooler takes no OPTIONS for the server: connect past it by "
+        'SQLMIGRATIONS["DIRECT"], or set them by ALTER ROLE.',
+    ),
     ("timeout", "Check HOST, PORT and the network between. To wait for it: --wait-for-db 30"),
     ("connection slots", "End idle connections or raise max_connections. To wait for one: --wait-for-db 30"),
     ("too many", "End idle connections or raise max_connections. To wait for one: --wait-for-db 30"),

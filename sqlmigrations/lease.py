@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from django.db import connections
 
-from sqlmigrations import rights, signals
+from sqlmigrations import conf, rights, signals
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.run import Bench
+from sqlmigrations.types import Route
 
 
 class Lease(NamedTuple):
@@ -52,7 +53,7 @@ def held(
         wait_for_db_s: How long to wait for the server, seconds.
 
     Raises:
-        ConfigurationError: The role lacks rights.
+        ConfigurationError: The role lacks rights, or ``DIRECT`` leads to another database.
         DatabaseUnavailable: Not reachable, a standby, or read-only.
         LockNotObtained: Another run holds the lock.
         Interrupted: Asked for while it waited; nothing was changed.
@@ -64,7 +65,8 @@ def held(
     interruption.check()
     guard = postgresql.open_lock_session(database, interruption, wait_for_db_s)
     try:
-        lock = locking.acquire(guard.connection, locking.LockKey.of(ledger.schema), lock_wait_ms, announce)
+        lock = locking.acquire(guard, locking.LockKey.of(ledger.schema), lock_wait_ms, announce)
+        _refuse_elsewhere(lock, conf.route(database))
         with closing(Bench(database, lock_wait_ms, interruption)) as bench:
             tracking = ledger.tracking(bench.session.connection)
             rights.check_writing(bench.session.connection, ledger, tracking)
@@ -74,3 +76,14 @@ def held(
         raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
     finally:
         guard.connection.close()
+
+
+def _refuse_elsewhere(lock: HeldLock, route: Route) -> None:
+    """Advisory locks are per database and server: one that is not seen was taken somewhere else."""
+    if route.through == route.alias or locking.is_seen(lock, route.alias):
+        return
+    raise ConfigurationError(
+        f"{route.through!r}, by which runs on {route.alias!r} connect (SQLMIGRATIONS['DIRECT']), leads to another "
+        f"database: a lock taken through it is not seen through {route.alias!r}. Nothing was changed.",
+        remedy=f"Let {route.through!r} lead to the very server and database behind {route.alias!r}.",
+    )

@@ -13,7 +13,7 @@ from sqlmigrations.parser import Script
 from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.scanner import ScanError, split
 from sqlmigrations.target import Target, choose
-from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Severity, SqlMigration
+from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Pooling, Severity, SqlMigration
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class Plan:
         dangers: Contents that certainly fail or break recording.
         warnings: What is safe to run but deserves a look, notes included.
         creates: Relations whose creation fails where they exist already, and the migration of each.
+        pooling: What stands between the runner and the server.
         hand_made: Set where the database has such relations and nothing is recorded.
     """
 
@@ -58,6 +59,7 @@ class Plan:
     dangers: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     creates: Mapping[lint.Name, SqlMigration] = field(default_factory=dict)
+    pooling: Pooling = Pooling.NONE
     hand_made: SqlMigrationsError | None = None
 
     def refusal(self) -> SqlMigrationsError | None:

@@ -101,7 +101,7 @@ class Recorder:
             run: The run it is begun in.
             lock: Has to be held still.
             lock_timeout_ms: For the file's own statements.
-            prologue: SQL that opens the transaction and travels in front; empty when it is open.
+            prologue: SQL that opens the transaction; empty when it is open.
 
         Raises:
             AlreadyRecorded: Another run was faster.
@@ -113,7 +113,8 @@ class Recorder:
         params = [*_row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, lock.token]
         try:
             insert = session.prepared.sql("sqlmigrations_claim", self._insert)
-            answer = session.connection.query(prologue + insert, params)
+            opening, settings = session.tenure.begin(prologue) if prologue else ("", [])
+            answer = session.connection.query(opening + insert, [*settings, *params])
         except StatementFailed as failed:
             raise _claim_error(failed, step) from None
         _, _, xid, pid, held = answer[0]
@@ -141,11 +142,13 @@ class Recorder:
                 committed.
         """
         texts = kept(claim.step.migration, claim.step.passwords) if run.keep_sql else []
+        back, settings = session.tenure.hand_back(session.role)
         params: list[object] = [] if settled is Settled.YES else [session.role]
         params += [
             [file.checksum for file in texts],
             [file.text for file in texts],
             *_completion(claim, run, ran, texts),
+            *settings,
         ]
         if settled is Settled.YES:
             sql = _CHECK_CONSTRAINTS + session.prepared.sql("sqlmigrations_complete", self._complete)
@@ -153,7 +156,7 @@ class Recorder:
             # What was prepared may be gone as well.
             sql = _RESTORE_ROLE + _CHECK_CONSTRAINTS + _RESTORE_PATH + ";".join(self._complete)
         try:
-            session.connection.query(f"{sql};COMMIT", params)
+            session.connection.query(f"{sql}{back};COMMIT", params)
         except StatementFailed as failed:
             server = failed.server
             if server.sqlstate == _NOT_NULL and server.table == f"{self._schema}.{EVENTS}":

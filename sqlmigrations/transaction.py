@@ -26,7 +26,7 @@ from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder, begin
 from sqlmigrations.records import Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
 from sqlmigrations.scanner import Statement
-from sqlmigrations.types import ServerError
+from sqlmigrations.types import Pooling, ServerError
 
 _TIMEOUTS = ("lock_timeout", "statement_timeout")
 _TRANSACTION_TIMEOUT = "25P04"
@@ -90,8 +90,9 @@ def found(place: Workplace, step: Step) -> float:
     """
     started = time.perf_counter()
     with _reporting(place, step):
-        opening = begin(step) + place.recorder.create_schema() + "SELECT pg_catalog.pg_backend_pid()"
-        pid = place.connection.query(opening)[0][0]
+        opening, settings = place.session.tenure.begin(begin(step))
+        opening += place.recorder.create_schema() + "SELECT pg_catalog.pg_backend_pid()"
+        pid = place.connection.query(opening, settings)[0][0]
     timetable = _timetable(place, step)
     _run_statements(place, step, pid, timetable)
     claim = _claim(place, step, "", timetable.at(0))
@@ -157,7 +158,7 @@ def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
     """Completes the row and commits; where the answer never comes, looks which of the two it was."""
     step = claim.step
     try:
-        place.recorder.close(place.session, claim, place.run, ran, _settled(step))
+        place.recorder.close(place.session, claim, place.run, ran, _settled(place.session, step))
     except RowRemoved:
         _rollback(place)
         raise row_removed(step) from None
@@ -176,7 +177,10 @@ def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
         raise
 
 
-def _settled(step: Step) -> Settled:
+def _settled(session: Session, step: Step) -> Settled:
+    if session.pooling is Pooling.TRANSACTION:
+        # It goes to others next: nothing may be overlooked in it.
+        return Settled.PERHAPS_NOT
     for statement in step.script.statements:
         if statements.sets(statement) is not None or statements.touches_session(statement):
             return Settled.PERHAPS_NOT
@@ -237,7 +241,7 @@ def _completed(place: Workplace, server: ServerError) -> ServerError:
 def _rollback(place: Workplace) -> None:
     try:
         with place.connection.interruption.shielded():
-            place.connection.query("ROLLBACK")
+            place.connection.query(place.session.tenure.rollback)
     except StatementFailed:
         # The connection is gone, and with it the transaction.
         place.connection.close()

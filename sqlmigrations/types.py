@@ -44,6 +44,14 @@ class Severity(Enum):
     NOTE = "note"
 
 
+class Pooling(Enum):
+    """What stands between the runner and the server, as far as it shows: which server process a client meets."""
+
+    NONE = "none"
+    SESSION = "session"
+    TRANSACTION = "transaction"
+
+
 class Mode(Enum):
     """How the statements of a file reach the server."""
 
@@ -87,6 +95,22 @@ class Source:
 
     label: str
     folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of the runner's own connections to a database.
+
+    Attributes:
+        alias: The database.
+        through: The alias whose address is used: the database's own, or the one that ``DIRECT`` names.
+        keeps_session: Whether a pooler on the way is declared to leave a client its server process for as long as it
+            stays (``SESSION_POOLED``).
+    """
+
+    alias: str
+    through: str
+    keeps_session: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def test_both_are_registered_under_the_tag_and_one_as_a_database_check(local_sit
 
 
 def test_every_id_has_a_sentence() -> None:
-    assert list(IDS) == [f"sqlmigrations.{name}" for name in ("E001", "E002", "W001", "W002", "W003", "W004")]
+    assert list(IDS) == [f"sqlmigrations.{name}" for name in ("E001", "E002", "W001", "W002", "W003", "W004", "W005")]
 
 
 def test_another_database_system_is_none_of_our_business(monkeypatch: pytest.MonkeyPatch) -> None:

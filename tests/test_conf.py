@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import override_settings
 
 import sqlmigrations
 from sqlmigrations import conf
 from sqlmigrations.conf import Settings
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import Finding, Severity, Source
+from sqlmigrations.types import Finding, Route, Severity, Source
 
 OWN = Source("sqlmigrations", Path(sqlmigrations.__file__).parent / "migrations_sql")
 
@@ -32,6 +36,18 @@ def refused(**given: Any) -> tuple[str, str]:
     return found.message, found.remedy
 
 
+@pytest.fixture
+def past(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two more aliases: one past a pooler, and one of another kind."""
+    monkeypatch.setitem(connections.settings, "past", copy.deepcopy(connections.settings["default"]))
+    lite = {**copy.deepcopy(connections.settings["default"]), "ENGINE": "django.db.backends.sqlite3"}
+    monkeypatch.setitem(connections.settings, "lite", lite)
+    yield
+    for alias in ("past", "lite"):
+        with suppress(AttributeError):
+            del connections[alias]
+
+
 def test_every_key_has_a_default() -> None:
     with override_settings(SQLMIGRATIONS={}):
         assert conf.load() == Settings({}, "public", (), frozenset(), False, None, None, 10, 60_000, True)
@@ -44,7 +60,7 @@ def test_the_setting_itself_may_be_missing(settings: Any) -> None:
     assert conf.problems() == ()
 
 
-def test_every_key_is_read(tmp_path: Path) -> None:
+def test_every_key_is_read(tmp_path: Path, past: None) -> None:
     given = {
         "DIRS": {"project": str(tmp_path)},
         "SCHEMA": "Own schema",
@@ -56,6 +72,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "STATEMENT_TIMEOUT": 1500,
         "LOCK_WAIT": "5min",
         "KEEP_SQL": False,
+        "DIRECT": {"default": "past"},
+        "SESSION_POOLED": ["default"],
     }
     assert set(given) == set(conf.KEYS)
 
@@ -73,6 +91,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         statement_timeout_ms=1_500,
         lock_wait_ms=300_000,
         keep_sql=False,
+        direct={"default": "past"},
+        session_pooled=frozenset({"default"}),
     )
 
 
@@ -115,6 +135,9 @@ def test_an_unknown_key_is_reported_with_the_nearest(key: str, remedy: str | Non
         ("LOCK_ATTEMPTS", "3", "a number of attempts, 1 or more"),
         ("LOCK_WAIT", True, "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
         ("LOCK_TIMEOUT", 1.5, "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
+        ("DIRECT", ["default"], 'a dict of alias and alias, such as {"default": "default_direct"}'),
+        ("DIRECT", {"default": None}, 'a dict of alias and alias, such as {"default": "default_direct"}'),
+        ("SESSION_POOLED", "default", "a list of strings"),
         ("LOCK_TIMEOUT", "soon", "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
     ],
 )
@@ -182,4 +205,45 @@ def test_a_table_is_named_with_its_schema_and_wrong_settings_wait_for_the_checks
 
 
 def test_the_databases_are_the_aliases() -> None:
-    assert conf.databases() == ("default",)
+    assert conf.databases(conf.load()) == ("default",)
+
+
+@pytest.mark.parametrize(
+    ("direct", "message", "remedy"),
+    [
+        ({"default": "gone"}, "there is no database 'gone'.", "The aliases are: default, past, lite."),
+        ({"gone": "past"}, "there is no database 'gone'.", "The aliases are: default, past, lite."),
+        ({"default": "lite"}, "'lite' is not PostgreSQL.", "Name an alias of the same database."),
+        ({"default": "default"}, " names itself.", "Name an alias that leads past the pooler."),
+    ],
+)
+def test_a_way_past_a_pooler_that_leads_nowhere_is_reported(
+    past: None, direct: dict[str, str], message: str, remedy: str
+) -> None:
+    place = f"SQLMIGRATIONS['DIRECT'][{next(iter(direct))!r}]"
+
+    assert refused(DIRECT=direct) == (f"{place}{'' if message[0] == ' ' else ': '}{message}", remedy)
+
+
+def test_ways_past_a_pooler_have_no_turnings(past: None) -> None:
+    with override_settings(SQLMIGRATIONS={"DIRECT": {"default": "past", "past": "default"}}):
+        messages = [finding.message for finding in conf.problems()]
+
+    assert messages == [
+        "SQLMIGRATIONS['DIRECT']['default']: 'past' has an entry of its own.",
+        "SQLMIGRATIONS['DIRECT']['past']: 'default' has an entry of its own.",
+    ]
+
+
+def test_a_pool_of_no_database_is_reported() -> None:
+    message = "SQLMIGRATIONS['SESSION_POOLED']: there is no database 'gone'."
+    assert refused(SESSION_POOLED=["gone"]) == (message, "The aliases are: default.")
+
+
+def test_a_way_past_a_pooler_is_no_database(past: None) -> None:
+    with override_settings(SQLMIGRATIONS={"DIRECT": {"default": "past"}, "SESSION_POOLED": ["past", "lite"]}):
+        assert conf.databases(conf.load()) == ("default", "lite")
+        assert conf.route("default") == Route("default", "past", keeps_session=True)
+        assert conf.route("past") == Route("past", "past", keeps_session=True)
+        (unmirrored,) = conf.unmirrored(conf.load())
+    assert unmirrored.remedy == 'Add "TEST": {"MIRROR": "default"} to its entry.'

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,13 +9,12 @@ from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DjangoError
-from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
-from django.db.utils import load_backend
-from django.utils.connection import ConnectionDoesNotExist
 
-from sqlmigrations.exceptions import ConfigurationError, StatementFailed
+from sqlmigrations import conf
+from sqlmigrations.backends.aliases import CONNECT_TIMEOUT_S, connect, credentials, misconfigured, own_wrapper, wrapper
+from sqlmigrations.backends.deadline import answered_within
+from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.masking import mask
 from sqlmigrations.types import ServerError
@@ -27,16 +24,8 @@ Row = tuple[Any, ...]
 # query_canceled
 CANCELLED = "57014"
 
-# A dead peer is noticed within about a minute, where the system allows it to be said.
-_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-_CONNECT_TIMEOUT_S = 10
 # How much of the data of a COPY is on its way at a time, characters.
 _PIECE = 65_536
-# Options of Django's that are about its own use of a connection, not about reaching the server.
-_NOT_OURS = ("pool", "server_side_binding")
-_SECRET_OPTIONS = ("password", "sslpassword")
-# libpq takes a whole connection string for the name of a database.
-_IN_NAME = re.compile(r"://[^:@/\s]*:([^@/\s]+)@|\bpassword\s*=\s*'?([^\s']+)", re.IGNORECASE)
 
 # A statement that is not started any more fails as if it had been cancelled.
 _NOT_SENT = ServerError(CANCELLED, "the run was asked to end; the statement was not started")
@@ -67,36 +56,46 @@ class Reader:
                 cursor.execute(sql, params)
                 return list(cursor.fetchall())
         except ImproperlyConfigured as error:
-            raise _misconfigured(self._wrapper.alias, error) from None
+            raise misconfigured(self._wrapper.alias, error) from None
         except DjangoError as error:
             raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
+
+    def pids(self) -> tuple[int, int]:
+        """The server process that answers, and the one that the handshake told."""
+        (pid,) = self.query("SELECT pg_catalog.pg_backend_pid()")[0]
+        return pid, int(self._wrapper.connection.info.backend_pid)
 
 
 class Connection:
     """A connection of our own: autocommit, no pool, no query log, transactions opened and closed in SQL."""
 
-    def __init__(self, alias: str, application_name: str, interruption: Interruption | None = None) -> None:
+    def __init__(
+        self, alias: str, application_name: str, interruption: Interruption | None = None, *, through: str = ""
+    ) -> None:
         """Connects.
 
         Args:
             alias: The database.
             application_name: What the server shows it as.
             interruption: What cancels its statements.
+            through: The alias whose address is used; empty for the one of ``conf.route``.
 
         Raises:
             StatementFailed: The server cannot be reached or refuses the login.
             ConfigurationError: The alias is unknown, not PostgreSQL, or its settings are not in order.
         """
-        self._wrapper: Any = _own_wrapper(alias, application_name)
-        self._secrets = credentials(alias)
+        through = through or conf.route(alias).through
+        self._wrapper: Any = own_wrapper(alias, through, application_name)
+        self._secrets = credentials(through)
         self._notices: deque[str] = deque(maxlen=1000)
         self.interruption = interruption or Interruption()
-        try:
-            _connect(self._wrapper)
-        except ImproperlyConfigured as error:
-            raise _misconfigured(alias, error) from None
-        except DjangoError as error:
-            raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
+        with self.answering():
+            try:
+                connect(self._wrapper)
+            except ImproperlyConfigured as error:
+                raise misconfigured(through, error) from None
+            except DjangoError as error:
+                raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
         self._raw = self._wrapper.connection
         self._cursor = self._raw.cursor()
         self._errors: type[Exception] = self._wrapper.Database.Error
@@ -111,6 +110,24 @@ class Connection:
     def handshake_pid(self) -> int:
         """The server process as the handshake told it; another one than ``pg_backend_pid()`` behind a pooler."""
         return int(self._raw.info.backend_pid)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """A block that takes no longer than connecting may: the first answer of a pooler is worth no less.
+
+        Raises:
+            StatementFailed: There was no answer in time; the connection is gone.
+        """
+        seconds = float(self._wrapper.settings_dict["OPTIONS"]["connect_timeout"])
+        with answered_within(seconds, lambda: self._wrapper.connection) as missed:
+            try:
+                yield
+            except StatementFailed:
+                if not missed.is_set():
+                    raise
+        if missed.is_set():
+            self.close()
+            raise StatementFailed(ServerError("", f"no answer within {seconds:g} s", lost=True))
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """See ``Queries``."""
@@ -180,7 +197,7 @@ class Connection:
     def _cancel(self) -> None:
         with suppress(self._errors):
             if is_psycopg3:
-                self._raw.cancel_safe(timeout=_CONNECT_TIMEOUT_S)
+                self._raw.cancel_safe(timeout=CONNECT_TIMEOUT_S)
             else:
                 self._raw.cancel()
 
@@ -199,72 +216,6 @@ class _Pieces:
         piece = self._text[self._at : self._at + size]
         self._at += size
         return piece
-
-
-def wrapper(alias: str) -> BaseDatabaseWrapper:
-    """Django's connection of the alias.
-
-    Raises:
-        ConfigurationError: The alias is unknown, not PostgreSQL, or its settings are not in order.
-    """
-    try:
-        found = connections[alias]
-    except ImproperlyConfigured as error:
-        raise _misconfigured(alias, error) from None
-    except ConnectionDoesNotExist:
-        known = ", ".join(connections)
-        raise ConfigurationError(f"There is no database {alias!r}.", remedy=f"The aliases are: {known}.") from None
-    if found.vendor != "postgresql":
-        message = f"The database {alias!r} is {found.display_name}; sqlmigrations runs on PostgreSQL only."
-        fitting = ", ".join(filter(_is_postgresql, connections))
-        remedy = f"Set ENGINE of DATABASES[{alias!r}] to django.db.backends.postgresql."
-        if fitting:
-            remedy = f"Choose another one with --database: {fitting}."
-        raise ConfigurationError(message, remedy=remedy)
-    return found
-
-
-def _is_postgresql(alias: str) -> bool:
-    try:
-        return bool(connections[alias].vendor == "postgresql")
-    except ImproperlyConfigured:
-        return False
-
-
-def _misconfigured(alias: str, error: ImproperlyConfigured) -> ConfigurationError:
-    said = " ".join(str(error).split())
-    return ConfigurationError(f"The database {alias!r}: {said}", remedy="Correct its entry in DATABASES.")
-
-
-def credentials(alias: str) -> frozenset[str]:
-    """The secrets in the settings of an alias: never to be shown."""
-    settings = wrapper(alias).settings_dict
-    options = settings.get("OPTIONS") or {}
-    values = [settings.get("PASSWORD"), *(options.get(name) for name in _SECRET_OPTIONS)]
-    name = str(settings.get("NAME") or "")
-    values += [part for match in _IN_NAME.finditer(name) for part in match.groups()]
-    # A password that is the name of its user or database hides nothing, and would blot out every mention of them.
-    return frozenset(str(value) for value in values if value and value not in (settings.get("USER"), name))
-
-
-def _own_wrapper(alias: str, application_name: str) -> Any:
-    # From the live connection, not from the settings: a test run has pointed it at its own database.
-    settings = copy.deepcopy(wrapper(alias).settings_dict)
-    options = {key: value for key, value in settings.get("OPTIONS", {}).items() if key not in _NOT_OURS}
-    options = {"connect_timeout": _CONNECT_TIMEOUT_S, **_KEEPALIVES, **options}
-    settings |= {"OPTIONS": {**options, "application_name": application_name}, "AUTOCOMMIT": True}
-    backend: Any = load_backend(settings["ENGINE"])
-    return backend.DatabaseWrapper(settings, alias)
-
-
-def _connect(own: Any) -> None:
-    own.ensure_connection()
-    if own.connection.info.parameter_status("standard_conforming_strings") == "off":
-        # psycopg2 settles when connecting how it quotes; a SET would come too late for it.
-        own.close()
-        options = own.settings_dict["OPTIONS"]
-        options["options"] = f"{options.get('options', '')} -c standard_conforming_strings=on".strip()
-        own.ensure_connection()
 
 
 def _server_error(error: BaseException, lost: bool, secrets: frozenset[str]) -> ServerError:

@@ -10,16 +10,18 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from sqlmigrations.backends.base import Connection, Queries
-from sqlmigrations.exceptions import LockNotObtained
+from sqlmigrations.backends.postgresql import Session, unreachable
+from sqlmigrations.exceptions import LockNotObtained, StatementFailed
 
 _POLL_S = (0.05, 0.25)
 _ANNOUNCE_AFTER_S = 1.0
 
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
 _TRY = """
-BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SELECT pg_catalog.pg_try_advisory_xact_lock(%s), pg_catalog.pg_try_advisory_xact_lock(%s)
 """
 
@@ -85,11 +87,11 @@ class HeldLock:
     token: int
 
 
-def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> HeldLock:
+def acquire(session: Session, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> HeldLock:
     """Polls for the lock; it ends with the connection.
 
     Args:
-        connection: Idle; afterwards in the transaction that holds the lock. Must not be used for anything else.
+        session: Idle; afterwards in the transaction that holds the lock. Must not be used for anything else.
         key: Which lock.
         wait_ms: How long to poll, milliseconds; 0 tries once.
         on_wait: Told once who holds it, when the wait is longer than a second.
@@ -98,11 +100,13 @@ def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callabl
         LockNotObtained: Somebody else held it all the time.
         Interrupted: The run was asked to end while it waited.
     """
+    connection = session.connection
     token = int.from_bytes(os.urandom(8), "big", signed=True)
     started = time.monotonic()
     announced = False
     while True:
-        obtained, _ = connection.query(_TRY, [key.value, token])[0]
+        opening, params = session.tenure.begin(_BEGIN)
+        obtained, _ = connection.query(opening + _TRY, [*params, key.value, token])[0]
         if obtained:
             return HeldLock(token)
         # Each failed try ends its transaction: an idle one would hold back nothing, but is nobody's to see.
@@ -114,6 +118,19 @@ def acquire(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callabl
             announced = True
             on_wait(holder(connection, key))
         connection.interruption.pause(min(random.uniform(*_POLL_S), max(0.0, wait_ms / 1000 - waited)))
+
+
+def is_seen(lock: HeldLock, alias: str) -> bool:
+    """Whether the lock is seen held by the address of an alias itself, whatever way our own connections take.
+
+    Raises:
+        DatabaseUnavailable: Nobody answers there.
+    """
+    try:
+        with closing(Connection(alias, "sqlmigrations probe", through=alias)) as connection, connection.answering():
+            return bool(connection.query(f"SELECT {HELD}", [lock.token])[0][0])
+    except StatementFailed as failed:
+        raise unreachable(failed.server) from None
 
 
 def holder(queries: Queries, key: LockKey) -> Holder | None:

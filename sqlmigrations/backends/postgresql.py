@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
-from sqlmigrations import signals
+from sqlmigrations import conf, signals
 from sqlmigrations.backends.base import Connection, Queries
 from sqlmigrations.backends.prepared import Prepared
-from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.backends.tenure import Lent, Owned, Tenure, session_settings
+from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
 from sqlmigrations.guidance import can_pass, connection_advice
 from sqlmigrations.interruption import Interruption
-from sqlmigrations.types import ServerError
+from sqlmigrations.types import Pooling, Route, ServerError
 
 # How soon the server notices that the runner is gone and stops its statement.
-_CHECK_INTERVAL_MS = 500
+_ALWAYS = {"standard_conforming_strings": "on", "client_connection_check_interval": "500"}
 _POLL_S = 0.25
 # Who waits for the server for longer wants to know.
 _UNTOLD_S = 1
@@ -27,16 +29,7 @@ _UNHURRIED = {
     "lock_timeout": 0,
 }
 
-# A server that cannot see whether its client is gone (on Windows; PostgreSQL 14 off Linux) refuses the setting.
-_WATCH_CLIENT = """
-SELECT pg_catalog.set_config('client_connection_check_interval', %s, false)
- WHERE pg_catalog.version() ~ 'linux'
-    OR pg_catalog.current_setting('server_version_num')::int >= 150000
-       AND pg_catalog.version() !~* 'windows|mingw|msvc|visual c';
-"""
-
 _FACTS = """
-SET standard_conforming_strings = on;
 SELECT pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('transaction_read_only') = 'on',
        pg_catalog.pg_backend_pid(),
@@ -52,6 +45,9 @@ class Session:
 
     Attributes:
         prepared: Our own statements in it.
+        tenure: How its transactions begin and end.
+        pooling: What stands between.
+        pid: The server process of its first message.
         role: What ``SET ROLE`` was in force at the beginning, ``none`` usually.
         deadlock_timeout_ms: The server's setting.
         transaction_timeout_s: After how long the server ends the connection of a transaction; 0 for never.
@@ -59,6 +55,9 @@ class Session:
 
     connection: Connection
     prepared: Prepared
+    tenure: Tenure
+    pooling: Pooling
+    pid: int
     role: str
     deadlock_timeout_ms: int
     transaction_timeout_s: float
@@ -69,7 +68,11 @@ def open_lock_session(alias: str, interruption: Interruption, wait_s: float = 0)
 
     Raises:
         DatabaseUnavailable: Not reachable within ``wait_s`` seconds, in recovery, or read-only.
+        ConfigurationError: ``SESSION_POOLED`` names it, and its pooler does not keep to that.
     """
+    route = conf.route(alias)
+    if route.keeps_session:
+        _refuse_shared(route, interruption, wait_s)
     return _open(alias, "sqlmigrations lock", _UNHURRIED, interruption, wait_s)
 
 
@@ -98,6 +101,13 @@ def unreachable(server: ServerError, waited_s: float = 0) -> DatabaseUnavailable
     return DatabaseUnavailable(message, remedy=connection_advice(server, waited=waited_s > 0))
 
 
+def pooling_of(route: Route, pid: int, handshake_pid: int) -> Pooling:
+    """What stands between, when the server process is ``pid`` and the handshake said ``handshake_pid``."""
+    if pid == handshake_pid:
+        return Pooling.NONE
+    return Pooling.SESSION if route.keeps_session else Pooling.TRANSACTION
+
+
 def existing_relations(queries: Queries, names: Sequence[str]) -> frozenset[str]:
     """Which of the names, quoted as SQL wants them, are relations in this session's search path."""
     rows = queries.query(
@@ -116,10 +126,31 @@ def transaction_status(queries: Queries, xid: str) -> str | None:
     return status
 
 
+def _refuse_shared(route: Route, interruption: Interruption, wait_s: float) -> None:
+    """Two clients at a time in one server process: proof that it is lent for less than a session."""
+    pids = []
+    with ExitStack() as opened:
+        try:
+            for _ in range(2):
+                probe = _connect(route.alias, "sqlmigrations probe", interruption, wait_s)
+                opened.enter_context(closing(probe))
+                with probe.answering():
+                    pids += probe.query("SELECT pg_catalog.pg_backend_pid()")
+        except StatementFailed as failed:
+            interruption.check()
+            raise unreachable(failed.server) from None
+    if pids[0] == pids[1]:
+        raise ConfigurationError(
+            f"SQLMIGRATIONS['SESSION_POOLED'] names {route.through!r}, but the pooler there gave two clients the same "
+            "server process: it pools transactions. Nothing was changed.",
+            remedy=f"Take {route.through!r} out of SESSION_POOLED, or set pool_mode = session in the pooler.",
+        )
+
+
 def _open(alias: str, name: str, settings: dict[str, int], interruption: Interruption, wait_s: float) -> Session:
     connection = _connect(alias, name, interruption, wait_s)
     try:
-        return _prepare(connection, settings)
+        return _prepare(connection, settings, conf.route(alias))
     except StatementFailed as failed:
         connection.close()
         interruption.check()
@@ -147,13 +178,13 @@ def _connect(alias: str, name: str, interruption: Interruption, wait_s: float) -
             interruption.pause(min(_POLL_S, max(0.0, wait_s - waited)))
 
 
-def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
-    wanted = dict(settings)
+def _prepare(connection: Connection, settings: dict[str, int], route: Route) -> Session:
+    wanted = {name: str(value) for name, value in settings.items()} | _ALWAYS
     if connection.server_version < 170_000:
         wanted.pop("transaction_timeout", None)
-    pairs = [part for name, value in wanted.items() for part in (name, str(value))]
-    sets = "".join("SELECT pg_catalog.set_config(%s, %s, false);" for _ in wanted)
-    answer = connection.query(sets + _WATCH_CLIENT + _FACTS, [*pairs, str(_CHECK_INTERVAL_MS)])
+    sets, params = session_settings(wanted, anywhere=route.keeps_session, pid=connection.handshake_pid)
+    with connection.answering():
+        answer = connection.query(sets + _FACTS, params)
     recovering, read_only, pid, *facts = answer[0]
     if recovering:
         raise DatabaseUnavailable(
@@ -165,5 +196,7 @@ def _prepare(connection: Connection, settings: dict[str, int]) -> Session:
             "The database is read-only (default_transaction_read_only is on). Nothing was changed.",
             remedy="Switch it off for this database or role, or point the alias at the primary.",
         )
-    prepared = Prepared(connection, direct=pid == connection.handshake_pid)
-    return Session(connection, prepared, *facts)
+    pooling = pooling_of(route, pid, connection.handshake_pid)
+    lent = pooling is Pooling.TRANSACTION
+    prepared = Prepared(connection, direct=not lent)
+    return Session(connection, prepared, Lent(connection, wanted) if lent else Owned(), pooling, pid, *facts)

@@ -76,7 +76,7 @@ CHECKS: list[Check] = []
 _ELSEWHERE = (
     "settings file-name file-kind duplicate-version twin-name orphan-down unreadable symlink not-a-file encoding nul "
     "lone-cr hidden-text unknown-directive directive not-supported unknown-dependency cycle modified renamed missing "
-    "late unterminated psql-command non-transactional hand-made partial"
+    "late unterminated psql-command non-transactional transaction-pooler hand-made partial"
 )
 # The words of errors that other modules find; nothing allows them.
 FIRM = frozenset(_ELSEWHERE.split())

@@ -19,7 +19,9 @@ from sqlmigrations.exceptions import ExitCode, Interrupted, SqlMigrationsError
 from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
-_OUR_COMMANDS = re.compile(r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell)\b")
+_OUR_COMMANDS = re.compile(
+    r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell)\b(?! --database)"
+)
 
 
 class LastingOutput(OutputWrapper):

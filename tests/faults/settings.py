@@ -6,6 +6,8 @@ import json
 import os
 import sys
 
+import dj_database_url
+
 from tests.site_settings import *  # noqa: F403
 from tests.site_settings import DATABASES, INSTALLED_APPS
 
@@ -14,4 +16,6 @@ if os.environ.get("DRIVER") == "psycopg2":
 
 INSTALLED_APPS += ["tests.faults.injected"]
 DATABASES["default"] |= json.loads(os.environ.get("DATABASE_JSON", "{}"))
+if "DIRECT_URL" in os.environ:
+    DATABASES["default_direct"] = dj_database_url.parse(os.environ["DIRECT_URL"]) | {"TEST": {"MIRROR": "default"}}
 DEBUG = bool(os.environ.get("DEBUG"))

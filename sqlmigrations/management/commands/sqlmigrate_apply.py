@@ -78,6 +78,7 @@ class Command(SqlMigrationsCommand):
                     "database": executor.database,
                     "result": "pending" if plan.steps else "ok",
                     "exit_code": int(_check_code(plan)) if check else 0,
+                    "pooling": plan.pooling.value,
                     "steps": [rendering.step_document(step) for step in plan.steps],
                     "findings": [rendering.finding_document(finding) for finding in plan.warnings],
                     "error": None,
@@ -185,5 +186,6 @@ def _document(database: str, run: Run | None) -> dict[str, object]:
     return {
         "database": database,
         "run_id": str(run.mark.id) if run else None,
+        "pooling": run.plan.pooling.value if run else None,
         "outcomes": [rendering.outcome_document(outcome) for outcome in outcomes],
     }

@@ -70,7 +70,7 @@ class Command(SqlMigrationsCommand):
 
 def _other_database(alias: str) -> str:
     """The alias to be named in the file; none for the default one."""
-    known = conf.databases()
+    known = conf.databases(conf.load())
     if alias not in known:
         raise ConfigurationError(f"There is no database {alias!r}.", remedy=f"The aliases are: {', '.join(known)}.")
     return "" if alias == DEFAULT_DB_ALIAS else alias

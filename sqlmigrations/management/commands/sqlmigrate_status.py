@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sqlmigrations.backends.base import credentials
+from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ExitCode
 from sqlmigrations.executor import Executor

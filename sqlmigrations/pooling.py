@@ -1,0 +1,51 @@
+"""What a pooler between the runner and the server means for a plan: a note, or a refusal of what could not hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlmigrations.plan import Plan, Step
+from sqlmigrations.types import Finding, Mode, Pooling, Severity
+
+_SEEN = {
+    Pooling.SESSION: "a pooler stands between, which leaves each of its connections a server process of its own "
+    "(SESSION_POOLED).",
+    Pooling.TRANSACTION: "a pooler stands between, which lends a server process for each transaction. Files that run "
+    "in one transaction are safe behind it.",
+}
+
+
+def behind(plan: Plan, pooling: Pooling, database: str) -> Plan:
+    """The plan as it stands behind what was met on the way to the server.
+
+    Args:
+        plan: Made of files and ledger.
+        pooling: What was met.
+        database: The alias, for the settings that help.
+    """
+    if pooling is Pooling.NONE or not plan.steps:
+        return plan
+    note = Finding("proxied", Severity.NOTE, f"Proxied: {_SEEN[pooling]}")
+    refused = [_refusal(step, database) for step in plan.steps if step.script.mode is Mode.STATEMENTS]
+    dangers = refused if pooling is Pooling.TRANSACTION else []
+    return replace(plan, pooling=pooling, warnings=(*plan.warnings, note), dangers=(*plan.dangers, *dangers))
+
+
+def direct_setting(database: str) -> str:
+    """The setting that leads the runner past a pooler, with the user's own alias in it."""
+    return f'SQLMIGRATIONS["DIRECT"] = {{"{database}": "{database}_direct"}}'
+
+
+def _refusal(step: Step, database: str) -> Finding:
+    message = (
+        "It runs statement by statement, outside a transaction, and a pooler that lends a server process for each "
+        "transaction stands between: what guards such a file would be lost on the way."
+    )
+    remedy = (
+        f"Let the runner connect past the pooler, by an alias that leads to the server itself:  "
+        f"{direct_setting(database)}\n"
+        f"If the pooler leaves its clients one server connection each (pool_mode = session), say so:  "
+        f'SQLMIGRATIONS["SESSION_POOLED"] = ["{database}"]'
+    )
+    migration = step.migration
+    return Finding("transaction-pooler", Severity.ERROR, message, remedy, migration.id, migration.file.location)
