@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +135,47 @@ def test_f42_an_invalid_unique_index_that_rejects_writes_is_warned_of(scene: Sce
         "Until then public.i, though invalid, still rejects writes to public.t that repeat a key."
     )
     assert scene.fails("INSERT INTO t VALUES (1, '1')") == DUPLICATES
+
+
+@contextmanager
+def small_tablespace(scene: Scene) -> Iterator[str]:
+    """A tablespace that holds two megabytes."""
+    data = Path(scene.run("SHOW data_directory")[0][0])
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], capture_output=True)
+        if mounted.returncode:
+            pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.decode().strip()}")
+        name = f"s_{uuid.uuid4().hex[:12]}"
+        try:
+            os.chown(folder, data.stat().st_uid, data.stat().st_gid)
+            scene.run(f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+            yield name
+            scene.run(f"DROP TABLESPACE {name}")
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_f46_a_full_disk_waits_for_a_person(scene: Scene) -> None:
+    scene.run("INSERT INTO t SELECT g FROM generate_series(1, 200000) AS g")
+    with small_tablespace(scene) as tablespace:
+        sql = f"CREATE INDEX CONCURRENTLY i ON t (a) TABLESPACE {tablespace}"
+        before = scene.see(sql)
+        cause = scene.fails(sql)
+
+        judgement = scene.judged(sql, before, cause)
+
+        scene.run("DROP INDEX CONCURRENTLY i")
+        assert scene.judged(sql, before, cause).verdict is Verdict.RUN
+    assert cause == Cause("53100")
+    assert judgement == Judgement(
+        Verdict.DECIDE,
+        "The index public.i was left invalid because the disk of the server was full.",
+        ways=(
+            Way("Free space on the server, and drop the index; the next apply builds it anew", (DROP_I,)),
+            WAYS[1],
+        ),
+    )
 
 
 def test_f81_an_index_that_is_there_is_not_built_twice(scene: Scene) -> None:
