@@ -12,7 +12,7 @@ from typing import Any
 from django.core import checks
 from django.db import connections
 
-from sqlmigrations import conf
+from sqlmigrations import conf, routes
 from sqlmigrations.exceptions import SqlMigrationsError
 from sqlmigrations.types import Finding
 
@@ -49,7 +49,7 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
     faults = _once(validate(loaded, Terms(alias, aliases)) for alias in aliases)
     return [
         *(_message(checks.Error, "sqlmigrations.E002", finding) for finding in faults),
-        *(_message(checks.Warning, "sqlmigrations.W005", finding) for finding in conf.unmirrored(settings)),
+        *(_message(checks.Warning, "sqlmigrations.W005", finding) for finding in routes.unmirrored(settings.direct)),
     ]
 
 

@@ -10,10 +10,8 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 
-from sqlmigrations import retry
+from sqlmigrations import retry, routes
 from sqlmigrations.directives import duration_ms
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.types import TRACKING_LABEL, Finding, Route, Severity, Source
@@ -139,7 +137,7 @@ def load() -> Settings:
     """
     values, findings = _read()
     settings = Settings() if findings else Settings(**values)
-    findings += _alias_problems(settings)
+    findings += routes.problems(settings.direct, settings.session_pooled)
     if findings:
         raise ConfigurationError("The setting SQLMIGRATIONS is not in order.", findings=findings)
     return settings
@@ -151,7 +149,7 @@ def problems() -> tuple[Finding, ...]:
     if findings:
         return tuple(findings)
     settings = Settings(**values)
-    return (*_alias_problems(settings), *_source_problems(settings))
+    return (*routes.problems(settings.direct, settings.session_pooled), *_source_problems(settings))
 
 
 def sources(settings: Settings) -> tuple[Source, ...]:
@@ -228,39 +226,6 @@ def _source_problems(settings: Settings) -> Iterator[Finding]:
             yield _finding(f"{place}: an installed app has this label.", "Choose another label.")
         if not folder.is_dir():
             yield _finding(f"{place}: there is no folder {folder}.", f"mkdir -p {folder}")
-
-
-def _alias_problems(settings: Settings) -> Iterator[Finding]:
-    known = ", ".join(connections)
-    for alias, through in settings.direct.items():
-        place = f"SQLMIGRATIONS['DIRECT'][{alias!r}]"
-        for name in dict.fromkeys((alias, through)):
-            if name not in connections:
-                yield _finding(f"{place}: there is no database {name!r}.", f"The aliases are: {known}.")
-            elif not _is_postgresql(name):
-                yield _finding(f"{place}: {name!r} is not PostgreSQL.", "Name an alias of the same database.")
-        if through == alias:
-            yield _finding(f"{place} names itself.", "Name an alias that leads past the pooler.")
-        elif through in settings.direct:
-            yield _finding(f"{place}: {through!r} has an entry of its own.", "Name where that one leads.")
-    for name in sorted(settings.session_pooled - set(connections)):
-        message = f"SQLMIGRATIONS['SESSION_POOLED']: there is no database {name!r}."
-        yield _finding(message, f"The aliases are: {known}.")
-
-
-def unmirrored(settings: Settings) -> Iterator[Finding]:
-    """Aliases of ``DIRECT`` for which Django would make a test database of their own."""
-    for alias, through in settings.direct.items():
-        if connections[through].settings_dict["TEST"]["MIRROR"] != alias:
-            message = f"The database {through!r} leads to {alias!r}, but Django's tests would take it for another one."
-            yield Finding("settings", Severity.WARNING, message, f'Add "TEST": {{"MIRROR": "{alias}"}} to its entry.')
-
-
-def _is_postgresql(alias: str) -> bool:
-    try:
-        return bool(connections[alias].vendor == "postgresql")
-    except ImproperlyConfigured:
-        return True  # What is wrong with it is told when it is used.
 
 
 def _finding(message: str, remedy: str) -> Finding:

@@ -13,7 +13,7 @@ from django.db import connections
 from django.test import override_settings
 
 import sqlmigrations
-from sqlmigrations import conf
+from sqlmigrations import conf, routes
 from sqlmigrations.conf import Settings
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.types import Finding, Route, Severity, Source
@@ -245,5 +245,5 @@ def test_a_way_past_a_pooler_is_no_database(past: None) -> None:
         assert conf.databases(conf.load()) == ("default", "lite")
         assert conf.route("default") == Route("default", "past", keeps_session=True)
         assert conf.route("past") == Route("past", "past", keeps_session=True)
-        (unmirrored,) = conf.unmirrored(conf.load())
+        (unmirrored,) = routes.unmirrored(conf.load().direct)
     assert unmirrored.remedy == 'Add "TEST": {"MIRROR": "default"} to its entry.'

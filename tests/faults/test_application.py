@@ -133,3 +133,40 @@ def test_f83_the_pool_of_the_application_is_left_alone(site: FaultySite) -> None
     assert (watched.returncode, watched.stderr) == (0, "")
     assert json.loads(watched.stdout)["pools"] == []
     assert site.names() == ["001_a"]
+
+
+POOLED = """
+import json
+from django.core.management import call_command
+from django.db import connection
+
+def state():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid(), current_setting('search_path'), current_setting('lock_timeout')")
+        return cursor.fetchone()
+
+before = state()
+connection.close()
+lent = connection.pool.get_stats()["requests_num"]
+call_command("sqlmigrate_apply", verbosity=0)
+lent_meanwhile = connection.pool.get_stats()["requests_num"] - lent
+after = state()
+with connection.cursor() as cursor:
+    cursor.execute("SELECT count(*) FROM pids WHERE pid = %s", [before[0]])
+    shared = cursor.fetchone()[0]
+connection.close()
+connection.close_pool()
+print(json.dumps([before == after, lent_meanwhile, shared]))
+"""
+
+
+def test_f83_the_runner_takes_no_connection_out_of_a_real_pool_and_leaves_nothing_in_it(site: FaultySite) -> None:
+    pytest.importorskip("psycopg_pool", reason="psycopg_pool is not installed")
+    site.write("001_a.sql", "CREATE TABLE pids AS SELECT pg_backend_pid() AS pid;\nSET search_path = pg_catalog;\n")
+    pooled = database_json(OPTIONS={"pool": {"min_size": 1, "max_size": 1}})
+
+    watched = site.python(POOLED, DATABASE_JSON=pooled)
+
+    assert (watched.returncode, watched.stderr) == (0, "")
+    assert json.loads(watched.stdout) == [True, 0, 0]
+    assert site.names() == ["001_a"]

@@ -233,7 +233,8 @@ def test_f08_plan_and_documents_tell_of_the_pooler(site: FaultySite, pool: Bounc
 def test_f08_what_only_reads_works_behind_the_pooler(
     site: FaultySite, pool: Bouncer, options: dict[str, object]
 ) -> None:
-    pytest.importorskip("psycopg_pool" if "pool" in options else "psycopg")
+    needed = "psycopg_pool" if "pool" in options else "psycopg"
+    pytest.importorskip(needed, reason=f"{needed} is not installed")
     site.write("001_a.sql", "CREATE TABLE a (id int);\n")
     there = {"DATABASE_URL": pool.url(site.database), "DATABASE_JSON": database_json(OPTIONS=options)}
 

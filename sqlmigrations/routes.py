@@ -1,0 +1,47 @@
+"""Aliases as ways to a database: what is wrong with those that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from sqlmigrations.types import Finding, Severity
+
+
+def problems(direct: Mapping[str, str], session_pooled: Collection[str]) -> Iterator[Finding]:
+    """What of ``DIRECT`` and ``SESSION_POOLED`` cannot be followed, without connecting anywhere."""
+    known = f"The aliases are: {', '.join(connections)}."
+    for alias, through in direct.items():
+        place = f"SQLMIGRATIONS['DIRECT'][{alias!r}]"
+        for name in dict.fromkeys((alias, through)):
+            if name not in connections:
+                yield _error(f"{place}: there is no database {name!r}.", known)
+            elif not _is_postgresql(name):
+                yield _error(f"{place}: {name!r} is not PostgreSQL.", "Name an alias of the same database.")
+        if through == alias:
+            yield _error(f"{place} names itself.", "Name an alias that leads past the pooler.")
+        elif through in direct:
+            yield _error(f"{place}: {through!r} has an entry of its own.", "Name where that one leads.")
+    for name in sorted(set(session_pooled) - set(connections)):
+        yield _error(f"SQLMIGRATIONS['SESSION_POOLED']: there is no database {name!r}.", known)
+
+
+def unmirrored(direct: Mapping[str, str]) -> Iterator[Finding]:
+    """Aliases of ``DIRECT`` for which Django would make a test database of their own."""
+    for alias, through in direct.items():
+        if connections[through].settings_dict["TEST"]["MIRROR"] != alias:
+            message = f"The database {through!r} leads to {alias!r}, but Django's tests would take it for another one."
+            yield Finding("settings", Severity.WARNING, message, f'Add "TEST": {{"MIRROR": "{alias}"}} to its entry.')
+
+
+def _is_postgresql(alias: str) -> bool:
+    try:
+        return bool(connections[alias].vendor == "postgresql")
+    except ImproperlyConfigured:
+        return True  # What is wrong with it is told when it is used.
+
+
+def _error(message: str, remedy: str) -> Finding:
+    return Finding("settings", Severity.ERROR, message, remedy)
