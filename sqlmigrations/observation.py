@@ -67,7 +67,7 @@ class Observation:
             or subscription; empty when there is none.
         oid: Of the partition, database, tablespace or subscription.
         partition: Where the partition stands.
-        builders: Other sessions' server processes that build an index on the table at this moment.
+        builders: Other sessions' server processes that, at this moment, build an index on the table of an invalid one.
     """
 
     indexes: tuple[Index, ...] = ()

@@ -6,7 +6,7 @@ functions that open the relation, as ``pg_get_indexdef`` does. None needs a righ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -114,11 +114,13 @@ def _created(queries: Queries, effect: Effect) -> Observation:
     table = _relation(queries, effect.table)
     if table is None:
         return Observation()
-    seen = Observation(table=table.name, table_oid=table.oid, builders=_builders(queries, [table.oid]))
-    if not effect.names:
-        return replace(seen, indexes=_indexes(queries, _OF_TABLES, [table.oid]))
-    # An index has no schema of its own: it is made in that of its table.
-    return _with_named(queries, seen, _relation(queries, (table.schema, effect.names[0][-1])))
+    seen = Observation(table=table.name, table_oid=table.oid)
+    if effect.names:
+        # An index has no schema of its own: it is made in that of its table.
+        seen = _with_named(queries, seen, _relation(queries, (table.schema, effect.names[0][-1])))
+    else:
+        seen = replace(seen, indexes=_indexes(queries, _OF_TABLES, [table.oid]))
+    return _with_builders(queries, seen)
 
 
 def _dropped(queries: Queries, effect: Effect) -> Observation:
@@ -140,8 +142,7 @@ def _reindexed(queries: Queries, effect: Effect) -> Observation:
     name = effect.names[0] if effect.names else None
     if effect.scope not in (Scope.INDEX, Scope.TABLE):
         schema = name[-1] if name and effect.scope is Scope.SCHEMA else None
-        invalid = _indexes(queries, _INVALID, schema)
-        return Observation(indexes=invalid, builders=_builders(queries, [index.table_oid for index in invalid]))
+        return _with_builders(queries, Observation(_indexes(queries, _INVALID, schema)))
     root = _relation(queries, name) if name else None
     if root is None:
         return Observation()
@@ -151,7 +152,7 @@ def _reindexed(queries: Queries, effect: Effect) -> Observation:
     if effect.scope is Scope.INDEX:
         members = {row[0] for row in rows}
         found = tuple(index for index in found if index.oid in members or index.is_leftover)
-    return Observation(found, builders=_builders(queries, tables))
+    return _with_builders(queries, Observation(found))
 
 
 def _detached(queries: Queries, effect: Effect) -> Observation:
@@ -186,8 +187,9 @@ def _indexes(queries: Queries, sql: str, of: object) -> tuple[Index, ...]:
     return tuple(Index(*row) for row in queries.query(sql, [of]))
 
 
-def _builders(queries: Queries, tables: Sequence[int]) -> tuple[int, ...]:
-    return tuple(row[0] for row in queries.query(_BUILDERS, [list(tables)])) if tables else ()
+def _with_builders(queries: Queries, seen: Observation) -> Observation:
+    tables = [index.table_oid for index in seen.indexes if not index.valid]
+    return replace(seen, builders=tuple(row[0] for row in queries.query(_BUILDERS, [tables]))) if tables else seen
 
 
 _Look = Callable[[Queries, Effect], Observation]
