@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -158,6 +159,40 @@ def test_a_log_has_who_is_in_the_way_at_once_and_whole_lines_from_then_on(
     assert log.with_suffix(".err").read_text() == ""
 
 
+@BOTH_DRIVERS
+def test_attempts_that_gave_up_stay_on_the_terminal(
+    site: FaultySite, screen: Screen, blocker: Other, driver: str
+) -> None:
+    site.write("001_a.sql", WAITS.replace("60s", "1s"))
+    gave_up = re.compile(
+        rf"  project\.001_a: attempt 1 gave up after \d+ s: invoices is held by pid {blocker.pid} "
+        r'\(app "web", idle in transaction \d+ s\); next try in 1 s'
+    )
+
+    run = start_on(screen, site, "--no-color", DRIVER=driver)
+    until(lambda: any(gave_up.fullmatch(line) for line in screen.lines()))
+    blocker.leave()
+
+    assert run.wait(PATIENCE_S) == 0
+    kept = [line for line in screen.lines() if ": attempt " not in line]
+    assert timeless(kept) == ENDED
+
+
+def test_a_log_has_every_attempt_and_its_blocker_once(site: FaultySite, tmp_path: Path, blocker: Other) -> None:
+    site.write("001_a.sql", WAITS.replace("60s", "1500ms"))
+    log = tmp_path / "log"
+
+    run = start_into(log, site)
+    until(lambda: ": attempt 2 gave up after " in log.read_text())
+    blocker.leave()
+
+    assert run.wait(PATIENCE_S) == 0
+    told = [line.split(" gave up")[0] for line in log.read_text().splitlines() if "held by" in line]
+    assert told[0].startswith("  Applying project.001_a... waiting for invoices, ")
+    assert told[1:3] == ["  project.001_a: attempt 1", "  project.001_a: attempt 2"]
+    assert not any(line.startswith("  Applying") for line in told[1:])
+
+
 def test_a_log_is_not_silent_while_a_statement_takes_long(site: FaultySite, tmp_path: Path) -> None:
     slow_index(site)
     log = tmp_path / "log"
@@ -266,47 +301,73 @@ def test_f78_a_full_disk_behind_the_log_file_changes_nothing(site: FaultySite) -
 
 MEASURED = """
 import re
+import time
 from pathlib import Path
 from django.core.management import call_command
 call_command("sqlmigrate_apply")
+print("seconds", time.process_time())
 print("peak", int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1)) * 1024)
 """
 
 
-def peak(site: FaultySite, **env: str) -> tuple[int, list[str]]:
-    """The most memory that applying took, bytes, and what was printed before."""
+class Cost(NamedTuple):
+    """What applying took: the most memory, bytes; time of the processor; and what was printed."""
+
+    peak: int
+    seconds: float
+    lines: list[str]
+
+
+def apply_measured(site: FaultySite, **env: str) -> Cost:
     ended = site.python(MEASURED, **env)
     assert (ended.returncode, ended.stderr) == (0, "")
-    *lines, last = ended.stdout.splitlines()
-    return int(last.removeprefix("peak ")), lines
+    *lines, seconds, most = ended.stdout.splitlines()
+    return Cost(int(most.removeprefix("peak ")), float(seconds.removeprefix("seconds ")), lines)
+
+
+def inserts(count: int) -> str:
+    return "".join(f"INSERT INTO rows VALUES ({number}, 'name {number}');\n" for number in range(count))
+
+
+def test_f64_four_times_the_statements_take_about_four_times_the_time(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TABLE rows (id int, name text);\n")
+    nothing = apply_measured(site).seconds
+    site.write("002_b.sql", inserts(10_000))
+    few = apply_measured(site).seconds - nothing
+    site.remove("002_b.sql")
+    site.query("DELETE FROM schema_migrations WHERE name = '002_b'")
+    site.write("003_c.sql", inserts(40_000))
+
+    many = apply_measured(site).seconds - nothing
+
+    assert site.query("SELECT count(*) FROM rows") == [(50_000,)]
+    assert many < 8 * few
 
 
 @BOTH_DRIVERS
 def test_f64_a_file_of_a_hundred_megabytes_takes_a_few_times_its_size(site: FaultySite, driver: str) -> None:
     site.write("001_a.sql", "CREATE TABLE rows (id int, filler text);\n")
-    before, _ = peak(site, DRIVER=driver)
+    before = apply_measured(site, DRIVER=driver)
     rows = "".join(f"{number}\t{'x' * 990}\n" for number in range(100_000))
     size = site.write("002_b.sql", f"COPY rows FROM stdin;\n{rows}\\.\n").stat().st_size
 
-    after, _ = peak(site, DRIVER=driver)
+    after = apply_measured(site, DRIVER=driver)
 
     assert size > 99_000_000
     assert site.query("SELECT count(*) FROM rows") == [(100_000,)]
-    assert after - before < 4 * size
+    assert after.peak - before.peak < 4 * size
 
 
 def test_w18_a_hundred_thousand_inserts_take_little_memory_and_show_how_far_they_are(site: FaultySite) -> None:
     site.write("001_a.sql", "CREATE TABLE rows (id int, name text);\n")
-    before, _ = peak(site)
-    inserts = "".join(f"INSERT INTO rows VALUES ({number}, 'name {number}');\n" for number in range(100_000))
-    size = site.write("002_b.sql", inserts).stat().st_size
+    before = apply_measured(site)
+    size = site.write("002_b.sql", inserts(100_000)).stat().st_size
 
-    after, lines = peak(site, FAULT="tell_often")
+    after = apply_measured(site, FAULT="tell_often")
 
-    told = [
-        re.fullmatch(r"  Applying project\.002_b\.\.\. statement ([\d,]+) of 100,000, .* s so far", s) for s in lines
-    ]
+    far = re.compile(r"  Applying project\.002_b\.\.\. statement ([\d,]+) of 100,000, .* s so far")
+    told = [far.fullmatch(line) for line in after.lines]
     numbers = [int(match[1].replace(",", "")) for match in told if match]
     assert numbers
     assert numbers == sorted(numbers)
-    assert after - before < 6 * size
+    assert after.peak - before.peak < 6 * size
