@@ -137,6 +137,10 @@ class MigrationFailed(SqlMigrationsError):
         self.blockers: tuple[Blocker, ...] = ()
 
 
+class MigrationStopped(MigrationFailed, PartialMigration):
+    """A migration that runs statement by statement stopped half way: what it did before is kept."""
+
+
 class StatementFailed(Exception):
     """A statement was refused by the server, or the connection went away under it. Internal to the engine."""
 

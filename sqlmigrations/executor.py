@@ -209,8 +209,7 @@ class Executor:
 
     def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
         plan = planning.build(loaded, rows, self._terms(options), options.target)
-        # What is only recorded does no harm: a file that cannot run here was run by hand.
-        return replace(plan, dangers=(), warnings=()) if options.mode is RunMode.FAKE else plan
+        return planning.for_recording(plan) if options.mode is RunMode.FAKE else plan
 
     def _guarded(self, plan: Plan, queries: Queries, rows: Sequence[Applied], options: Options) -> Plan:
         """A database made by hand is adopted by recording, not by running into what exists."""

@@ -47,9 +47,8 @@ _ADVICE = MappingProxyType(
         "55006": "Rows changed in this transaction still have deferred checks to run (Django's foreign keys are "
         "deferred). Put the data change and the ALTER TABLE into two files, or write SET CONSTRAINTS ALL IMMEDIATE "
         "between them.",
-        "25001": "The statement cannot run in a transaction, and this version runs every file in one. Run it by hand "
-        "(python manage.py dbshell) and keep in the file what finds its work in place, such as CREATE INDEX IF NOT "
-        "EXISTS.",
+        "25001": "The statement cannot run in a transaction. Move it into a file of its own that begins with the "
+        "line  -- transaction: off  or write that line at the top of this one: its statements take effect one by one.",
         "2D000": "COMMIT and ROLLBACK are not possible inside DO or CALL here: the file runs in one transaction. "
         "Remove them.",
         "25006": "The database or session is read-only. Point the alias at the primary, or switch "

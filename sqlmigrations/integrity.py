@@ -11,6 +11,7 @@ from datetime import UTC
 from itertools import count
 from pathlib import Path
 
+from sqlmigrations import halves
 from sqlmigrations.guidance import repair
 from sqlmigrations.loader import Loaded, shown
 from sqlmigrations.parser import sql_checksum
@@ -100,7 +101,7 @@ def _entry(migration: SqlMigration, row: Applied | None, highest: int) -> Migrat
     if row is None:
         state = State.LATE if migration.version < highest else State.PENDING
     elif row.state != IN_FORCE:
-        state = State.PARTIAL
+        return MigrationStatus(State.PARTIAL, migration, row, ready, halves.progress(migration, row))
     elif migration.file.checksum == row.checksum and migration.name == row.name:
         state = State.APPLIED
     else:
@@ -188,7 +189,7 @@ def _between(
             message = f"Recorded on {_when(row)}, above the files here: this checkout is older than the database."
             yield Finding("ahead", Severity.NOTE, message, migration=row.id)
         elif entry.state is State.PARTIAL:
-            yield _partial(row)
+            yield halves.finding(entry, row)
 
 
 def _modified(migration: SqlMigration, row: Applied) -> Finding:
@@ -234,13 +235,6 @@ def _missing(row: Applied, twin: SqlMigration | None, folder: Path) -> Finding:
             f"When it is gone for good: {repair('forget', row.id)}"
         )
     return Finding("missing", Severity.ERROR, message, remedy, row.id)
-
-
-def _partial(row: Applied) -> Finding:
-    message = f"Begun on {_when(row)} and neither finished nor rolled back (state {row.state})."
-    remedy = f"When all of it is in the database: {repair('resolve', row.id, '--done')}\n"
-    remedy += f"When nothing of it is, or you have undone it: {repair('resolve', row.id, '--redo')}"
-    return Finding("partial", Severity.ERROR, message, remedy, row.id)
 
 
 def _about(migration: SqlMigration, rule: str, severity: Severity, message: str, remedy: str = "") -> Finding:

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import Applied
+from sqlmigrations.journal import JOURNAL_EVENTS, Begun, unfinished
+from sqlmigrations.types import Applied, SqlMigration
 
 _MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
 
@@ -38,9 +39,12 @@ SELECT a.attname::text
 _READ = """
 SELECT m.label, m.key, m.version, m.name, m.kind, m.mode, m.checksum, m.sql_checksum, m.checksum_algorithm,
        m.state, extract(epoch FROM m.applied_at)::float8, m.execution_ms, m.applied_by, m.run_id::text, m.late,
-       m.metadata::text, {text}
+       m.metadata::text, {text}, m.statements_done, m.statements_total
   FROM {ledger} AS m {join}
  ORDER BY m.id
+"""
+_JOURNAL = """
+SELECT event, detail::text FROM {events} WHERE label = %s AND key = %s AND event = ANY (%s::text[]) ORDER BY id
 """
 _JOIN_TEXTS = "LEFT JOIN {texts} AS t ON t.checksum = m.checksum AND m.checksum <> ALL (%s::text[])"
 
@@ -100,6 +104,12 @@ class Ledger:
         rows = queries.query(_READ.format(text=text, join=join, **names), params)
         return tuple(_applied(row) for row in rows)
 
+    def unfinished(self, queries: Queries, migration: SqlMigration) -> Begun | None:
+        """The statement of a migration that was begun and did not end."""
+        params = [migration.label, migration.key, list(JOURNAL_EVENTS)]
+        rows = queries.query(_JOURNAL.format(**self.names), params)
+        return unfinished((event, json.loads(detail)) for event, detail in rows)
+
     def incomplete(self, what: str) -> ConfigurationError:
         """The error for tracking tables of which some are gone."""
         # Every statement of that file is guarded: it makes what is missing and leaves what is there.
@@ -132,6 +142,8 @@ def _applied(row: Sequence[Any]) -> Applied:
         has_down="down_checksum" in metadata,
         metadata=metadata,
         text=row[16],
+        statements_done=row[17],
+        statements_total=row[18],
     )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sqlmigrations import directives, statements
+from sqlmigrations import directives, statements, units
 from sqlmigrations.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
 from sqlmigrations.statements import Control
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
@@ -68,10 +67,9 @@ def parse(migration: SqlMigration) -> Script:
     else:
         dangers = [_meta_command(migration, meta) for meta in found.meta]
     settled, faults = directives.read(_header(migration.file.text, found))
-    inner, isolation, refusals = _unwrap(migration, found.statements)
+    inner, isolation, refusals = _unwrap(migration, found.statements, settled)
     mode = _mode(inner, settled)
-    if mode is Mode.STATEMENTS:
-        dangers.append(_not_transactional(migration, inner))
+    refusals += _misplaced(migration, inner, settled, is_wrapped=len(inner) < len(found.statements))
     return Script(
         migration=migration,
         directives=settled,
@@ -130,8 +128,12 @@ def _header(text: str, found: Split) -> str:
     return text[: starts[0]] if starts else text
 
 
-def _unwrap(migration: SqlMigration, found: tuple[Statement, ...]) -> tuple[tuple[Statement, ...], str, list[Finding]]:
+def _unwrap(
+    migration: SqlMigration, found: tuple[Statement, ...], settled: Directives
+) -> tuple[tuple[Statement, ...], str, list[Finding]]:
     """Leaves out a BEGIN ... COMMIT around the whole file: the runner's transaction takes its place."""
+    if settled.transaction is Mode.STATEMENTS:
+        return found, "", []
     if len(found) < 2 or statements.control(found[0]) is not Control.BEGIN:
         return found, "", []
     first, last = found[0], found[-1]
@@ -152,45 +154,40 @@ def _mode(inner: tuple[Statement, ...], settled: Directives) -> Mode:
     return Mode.STATEMENTS if refusing else Mode.TRANSACTION
 
 
-def _not_transactional(migration: SqlMigration, inner: tuple[Statement, ...]) -> Finding:
-    refusing = [s for s in inner if statements.refuses_transaction(s)]
-    place = next(iter(refusing or inner), None)
-    what = _spoken(refusing[0]) if refusing else "transaction: off"
-    message = f"{what} runs outside a transaction, which this version does not support."
-    mixed = any(not statements.refuses_transaction(s) and not statements.is_neutral(s) for s in inner)
-    if refusing and mixed:
-        message = f"{what} cannot run in a transaction, and the file mixes it with statements that can."
-    is_index = bool(refusing) and all(_spoken(s).startswith("CREATE INDEX") for s in refusing)
-    remedy = _built_by_hand(migration, mixed) if is_index else _recorded_by_hand(migration)
-    line, column = (place.line, place.column) if place else (1, 1)
-    return _danger(migration, "non-transactional", message, remedy, line, column)
+def _misplaced(
+    migration: SqlMigration, inner: tuple[Statement, ...], settled: Directives, *, is_wrapped: bool
+) -> list[Finding]:
+    """What cannot run the way the file is going to: outside of a transaction, or inside of one."""
+    if settled.transaction is Mode.STATEMENTS:
+        _, faults = units.cut(inner)
+        return [_control(migration, fault) for fault in faults]
+    refusing = next((s for s in inner if statements.refuses_transaction(s)), None)
+    if refusing is None:
+        return []
+    words = f"{units.spoken(refusing)} cannot run in a transaction, and"
+    other = next((s for s in inner if not statements.refuses_transaction(s) and not statements.is_neutral(s)), None)
+    if settled.transaction is Mode.TRANSACTION:
+        message = f"{words} the file says  -- transaction: on ."
+        remedy = "Write  -- transaction: off   instead, or move it into a file of its own."
+    elif is_wrapped:
+        message = f"{words} the file is one, from its BEGIN to its COMMIT."
+        remedy = "Take BEGIN and COMMIT out, or move it into a file of its own."
+    elif other is not None:
+        message = (
+            f"{words} the file mixes it with statements that can, such as {units.spoken(other)} in line {other.line}."
+        )
+        remedy = (
+            "Move it into a file of its own; or write  -- transaction: off   at the top: every statement then takes "
+            "effect by itself, and a run that stops half way goes on at the statement where it stopped."
+        )
+    else:
+        return []
+    return [_danger(migration, "non-transactional", message, remedy, refusing.line, refusing.column)]
 
 
-def _built_by_hand(migration: SqlMigration, mixed: bool) -> str:
-    return (
-        f"Run it by hand ({'python manage.py dbshell' if mixed else _in_psql(migration)}), then write CREATE INDEX IF "
-        "NOT EXISTS in the file, without CONCURRENTLY and with  -- allow: create-index built by hand  at its top, and "
-        "apply it: it finds the index in place, and empty databases (tests, CI) get it too. Recorded with --fake as "
-        "it is, it would stop every run on an empty database."
-    )
-
-
-def _recorded_by_hand(migration: SqlMigration) -> str:
-    return (
-        "Keep such statements in a file of their own, and on every database, empty ones (tests, CI) too, run it by "
-        f"hand ({_in_psql(migration)}), then record it: "
-        f"python manage.py sqlmigrate_apply --fake {migration.label} {migration.digits}"
-    )
-
-
-def _in_psql(migration: SqlMigration) -> str:
-    return f"python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {shlex.quote(migration.file.location)}"
-
-
-def _spoken(statement: Statement) -> str:
-    words = statements.verb(statement)
-    concurrently = any(token.value == "concurrently" for token in statement.tokens())
-    return " ".join((*words, "CONCURRENTLY") if concurrently and "CONCURRENTLY" not in words else words)
+def _control(migration: SqlMigration, fault: units.Fault) -> Finding:
+    place = fault.statement
+    return _danger(migration, "transaction-control", fault.message, fault.remedy, place.line, place.column)
 
 
 def _meta_command(migration: SqlMigration, meta: MetaCommand) -> Finding:

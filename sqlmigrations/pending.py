@@ -9,7 +9,7 @@ from sqlmigrations import graph
 from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
-from sqlmigrations.types import Applied, Finding, Severity, State
+from sqlmigrations.types import Applied, Finding, Mode, Severity, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +72,13 @@ def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[F
     faults: list[Finding] = []
     elsewhere: set[str] = set()
     for entry in comparison.entries:
-        if entry.state not in (State.PENDING, State.LATE) or entry.migration is None:
+        begun = entry.progress is not None
+        if (entry.state not in (State.PENDING, State.LATE) and not begun) or entry.migration is None:
             continue
         script = parse(entry.migration)
+        if begun:
+            # What is left of it may all fit into one transaction; its record does not.
+            script = replace(script, mode=Mode.STATEMENTS)
         alias = script.directives.database or terms.database
         faults += script.faults
         if alias not in terms.databases:

@@ -13,7 +13,7 @@ from sqlmigrations.parser import Script
 from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.scanner import ScanError, split
 from sqlmigrations.target import Target, choose
-from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Pooling, Severity, SqlMigration
+from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Pooling, Progress, Severity, SqlMigration
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Step:
     Attributes:
         passwords: Written in its files.
         secrets: Whatever must not be shown: the passwords, and the credentials of the database.
+        progress: How far an earlier run came; ``None`` when none has begun it.
     """
 
     script: Script
@@ -31,6 +32,7 @@ class Step:
     statement_timeout_ms: int | None
     passwords: frozenset[str] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
+    progress: Progress | None = None
 
     @property
     def migration(self) -> SqlMigration:
@@ -92,10 +94,22 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
         steps=steps,
         comparison=comparison,
         disagreements=(*order.disagreements, *_late(steps, comparison, terms)),
-        dangers=(*_dangers(steps), *(f for f in linted if f.severity is Severity.ERROR)),
+        dangers=(
+            *(f for step in steps for f in step.script.dangers),
+            *(f for f in linted if f.severity is Severity.ERROR),
+        ),
         warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
         creates=creates,
     )
+
+
+def for_recording(plan: Plan) -> Plan:
+    """The plan of a run that only records: contents do no harm, but what is half done is no file run by hand."""
+    halves = [step.migration for step in plan.steps if step.progress is not None]
+    message = "Half done by an earlier run, so it cannot be recorded without running."
+    remedy = "Let it be completed first:  python manage.py sqlmigrate_apply"
+    found = [Finding("partial", Severity.ERROR, message, remedy, m.id, m.file.location) for m in halves]
+    return replace(plan, disagreements=(*plan.disagreements, *found), dangers=(), warnings=())
 
 
 def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
@@ -106,15 +120,17 @@ def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
 def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
     own = script.directives
     own_passwords = passwords(script)
+    progress = next(entry.progress for entry in comparison.entries if entry.migration is script.migration)
     return Step(
         script=script,
-        late=comparison.overtaken_by(script.migration) is not None,
+        late=progress is None and comparison.overtaken_by(script.migration) is not None,
         lock_timeout_ms=terms.lock_timeout_ms if own.lock_timeout_ms is None else own.lock_timeout_ms,
         statement_timeout_ms=(
             terms.statement_timeout_ms if own.statement_timeout_ms is None else own.statement_timeout_ms
         ),
         passwords=own_passwords,
         secrets=own_passwords | terms.credentials,
+        progress=progress,
     )
 
 
@@ -131,21 +147,6 @@ def passwords(script: Script) -> frozenset[str]:
         return found
 
 
-def _dangers(steps: Sequence[Step]) -> list[Finding]:
-    """What in the files would not be run; recording one run by hand would record what is pending before it, too."""
-    found: list[Finding] = []
-    before: dict[str, str] = {}
-    for step in steps:
-        label, number = step.migration.label, step.migration.digits
-        first = f"First apply the files before it ({', '.join(before.values())}). " if before else ""
-        for danger in step.script.dangers:
-            by_hand = danger.rule == "non-transactional"
-            found.append(replace(danger, remedy=first + danger.remedy) if by_hand else danger)
-        if label != TRACKING_LABEL:
-            before[label] = f"python manage.py sqlmigrate_apply {label} {number}"
-    return found
-
-
 def _late(steps: Sequence[Step], comparison: Comparison, terms: Terms) -> list[Finding]:
     findings = []
     # One of two files with a number gets a higher one: that it is late as well would be noise.
@@ -153,7 +154,13 @@ def _late(steps: Sequence[Step], comparison: Comparison, terms: Terms) -> list[F
     for step in steps:
         migration = step.migration
         newer = comparison.overtaken_by(migration)
-        if newer is None or migration.id in renumbered or terms.allow_late or step.script.directives.late:
+        if (
+            step.progress is not None
+            or newer is None
+            or migration.id in renumbered
+            or terms.allow_late
+            or step.script.directives.late
+        ):
             continue
         message = f"Late: {newer.name}, a higher number, is applied already."
         remedy = (

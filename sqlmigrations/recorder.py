@@ -31,13 +31,13 @@ RETURNING pg_catalog.set_config('lock_timeout', %s, true),
           pg_catalog.pg_current_xact_id()::text, pg_catalog.pg_backend_pid(), {held}
 """
 
-_RESTORE_ROLE = """
+RESTORE_ROLE = """
 SET LOCAL SESSION AUTHORIZATION DEFAULT;
 SELECT pg_catalog.set_config('role', %s, true);
 """
-_CHECK_CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE;"
+CHECK_CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE;"
 # Deferred triggers run before it: they may need the path their file has set.
-_RESTORE_PATH = "SET LOCAL search_path = pg_catalog;"
+RESTORE_PATH = "SET LOCAL search_path = pg_catalog;"
 
 # The event names the row that was completed, in the transaction that inserted it. Where there is no such row any more
 # the columns stay empty that may not be: nothing of it is kept, and the error says which of the two was missing.
@@ -64,7 +64,7 @@ SELECT CASE WHEN pg_catalog.pg_current_xact_id()::text = %s THEN %s::uuid END,
 )
 _NOT_NULL = "23502"
 
-_EVENT = """
+EVENT = """
 INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
 VALUES (%s::uuid, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb)
 """
@@ -78,9 +78,9 @@ class Recorder:
 
     def __init__(self, ledger: Ledger) -> None:
         self._schema = ledger.schema
-        self._names = ledger.names
-        self._insert = (_INSERT.format(held=HELD, **self._names),)
-        self._complete = tuple(sql.format(**self._names) for sql in _COMPLETE)
+        self.names = ledger.names
+        self._insert = (_INSERT.format(held=HELD, **self.names),)
+        self._complete = tuple(sql.format(**self.names) for sql in _COMPLETE)
 
     def create_schema(self) -> str:
         """SQL that makes the schema where it is missing and lets the file of the tracking tables work in it."""
@@ -110,7 +110,7 @@ class Recorder:
             StatementFailed: Anything else the server refuses.
         """
         statement_timeout = None if step.statement_timeout_ms is None else str(step.statement_timeout_ms)
-        params = [*_row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, lock.token]
+        params = [*row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, lock.token]
         try:
             insert = session.prepared.sql("sqlmigrations_claim", self._insert)
             opening, settings = session.tenure.begin(prologue) if prologue else ("", [])
@@ -151,10 +151,10 @@ class Recorder:
             *settings,
         ]
         if settled is Settled.YES:
-            sql = _CHECK_CONSTRAINTS + session.prepared.sql("sqlmigrations_complete", self._complete)
+            sql = CHECK_CONSTRAINTS + session.prepared.sql("sqlmigrations_complete", self._complete)
         else:
             # What was prepared may be gone as well.
-            sql = _RESTORE_ROLE + _CHECK_CONSTRAINTS + _RESTORE_PATH + ";".join(self._complete)
+            sql = RESTORE_ROLE + CHECK_CONSTRAINTS + RESTORE_PATH + ";".join(self._complete)
         try:
             session.connection.query(f"{sql}{back};COMMIT", params)
         except StatementFailed as failed:
@@ -165,14 +165,14 @@ class Recorder:
 
     def withdraw(self, queries: Queries, claim: Claim) -> None:
         """Takes back a row that a COMMIT hidden in its file made permanent."""
-        sql = "DELETE FROM {ledger} WHERE label = %s AND key = %s AND state = 'running'".format(**self._names)
+        sql = "DELETE FROM {ledger} WHERE label = %s AND key = %s AND state = 'running'".format(**self.names)
         queries.query(sql, [claim.step.migration.label, claim.step.migration.key])
 
     def is_recorded(self, queries: Queries, claim: Claim, run: RunMark) -> bool:
         """Whether the row of this very run is there and complete."""
         sql = "SELECT 1 FROM {ledger} WHERE label = %s AND key = %s AND run_id = %s::uuid AND state = 'applied'"
         migration = claim.step.migration
-        return bool(queries.query(sql.format(**self._names), [migration.label, migration.key, str(run.id)]))
+        return bool(queries.query(sql.format(**self.names), [migration.label, migration.key, str(run.id)]))
 
     def tell(
         self, queries: Queries, event: str, run: RunMark, detail: Mapping[str, object], step: Step | None = None
@@ -192,16 +192,22 @@ class Recorder:
         """Adds an event about the label, key and name of a row."""
         by = provenance.collect()
         params = [str(run.id), event, *what, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
-        queries.query(_EVENT.format(**self._names), params)
+        queries.query(EVENT.format(**self.names), params)
 
 
 def begin(step: Step) -> str:
     """The SQL that opens the transaction of a file, with the options of a BEGIN it was wrapped in."""
-    isolation = step.script.isolation or "ISOLATION LEVEL READ COMMITTED"
+    return opening(step.script.isolation)
+
+
+def opening(isolation: str) -> str:
+    """The same with the options of a BEGIN, empty where there is none."""
+    isolation = isolation or "ISOLATION LEVEL READ COMMITTED"
     return f"BEGIN {isolation};" if "READ WRITE" in isolation else f"BEGIN {isolation}, READ WRITE;"
 
 
-def _row(step: Step, run: RunMark) -> list[object]:
+def row(step: Step, run: RunMark) -> list[object]:
+    """The values of a new row, in the order of its columns."""
     migration, script = step.migration, step.script
     metadata: dict[str, object] = {} if script.statements else {"empty": True}
     if script.directives.irreversible:

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from itertools import count
 
-from sqlmigrations import retry, transaction
+from sqlmigrations import retry, signals, stepwise, transaction
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import CANCELLED, Connection
-from sqlmigrations.backends.locking import HeldLock
+from sqlmigrations.backends.locking import HeldLock, Holder
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
 from sqlmigrations.exceptions import (
@@ -19,6 +19,7 @@ from sqlmigrations.exceptions import (
     IntegrityError,
     Interrupted,
     MigrationFailed,
+    MigrationStopped,
     SqlMigrationsError,
     StatementFailed,
 )
@@ -31,7 +32,7 @@ from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.statements import touches_session
 from sqlmigrations.transaction import ConnectionLost, Workplace
-from sqlmigrations.types import TRACKING_LABEL, Outcome, Result
+from sqlmigrations.types import TRACKING_LABEL, Mode, Outcome, Result
 
 
 class RunMode(Enum):
@@ -48,7 +49,7 @@ class Bench:
         self.interruption = interruption
         self._database = database
         # To PostgreSQL a lock_timeout of 0 is none at all; who does not want to wait waits for the shortest time.
-        self._fence_wait_ms = max(1, fence_wait_ms)
+        self.wait_ms = max(1, fence_wait_ms)
         self.session = self._open(0)
 
     def renew(self, wait_s: float = 0) -> Session:
@@ -66,7 +67,7 @@ class Bench:
         self.session.connection.close()
 
     def _open(self, wait_s: float) -> Session:
-        return postgresql.open_work_session(self._database, self._fence_wait_ms, self.interruption, wait_s)
+        return postgresql.open_work_session(self._database, self.wait_ms, self.interruption, wait_s)
 
 
 class Run:
@@ -155,7 +156,8 @@ class Run:
         name, kept = step.migration.id, f"Nothing of this file was kept; {self._done_before()} before it."
         if isinstance(error, MigrationFailed) and error.server and error.server.sqlstate == CANCELLED:
             where = f" at {error.finding.place}" if error.finding.line else ""
-            return interruption.error(f"{name} was interrupted{where} and rolled back. {error.kept}")
+            rolled_back = "" if isinstance(error, MigrationStopped) else " and rolled back"
+            return interruption.error(f"{name} was interrupted{where}{rolled_back}. {error.kept}")
         if isinstance(error, Interrupted):
             return interruption.error(f"{name} was interrupted while it waited. {kept}")
         return None
@@ -185,7 +187,8 @@ class Run:
             # The file is applied: where the server does not let us in again, the next one tells.
             with suppress(DatabaseUnavailable), self._bench.interruption.shielded():
                 self._bench.renew()
-        ran = len(step.script.statements) if result is Result.APPLIED else 0
+        done_before = step.progress.done if step.progress else 0
+        ran = len(step.script.statements) - done_before if result is Result.APPLIED else 0
         return Outcome(step.migration.id, result, _since(started), ran, attempt, notices, note)
 
     def _tried(self, step: Step) -> tuple[Result, str, int]:
@@ -227,9 +230,16 @@ class Run:
         elif self._mode is RunMode.FAKE:
             transaction.fake(place, step)
             return Result.FAKED, "recorded without running"
+        elif step.script.mode is Mode.STATEMENTS:
+            waiting = stepwise.Waiting(self._bench.wait_ms, self._tell_waiting)
+            stepwise.apply(place, step, self._ledger, waiting)
         else:
             transaction.apply(place, step, attempt)
-        return (Result.APPLIED, "") if step.script.statements else (Result.EMPTY, "no statement in it")
+        note = f"resumed at statement {step.progress.done + 1}" if step.progress else ""
+        return (Result.APPLIED, note) if step.script.statements else (Result.EMPTY, "no statement in it")
+
+    def _tell_waiting(self, holder: Holder | None) -> None:
+        signals.lock_waiting.send_robust(sender=Run, database=self.mark.database, holder=holder)
 
     def _reconnect(self, step: Step) -> None:
         try:
@@ -267,7 +277,7 @@ def _since(started: float) -> float:
 
 
 def _touches_session(step: Step) -> bool:
-    return any(touches_session(statement) for statement in step.script.statements)
+    return step.script.mode is Mode.STATEMENTS or any(map(touches_session, step.script.statements))
 
 
 def _founds(step: Step) -> bool:

@@ -198,6 +198,8 @@ class Applied:
         applied_at: The server's clock.
         execution_ms: Milliseconds from BEGIN to before COMMIT; ``None`` for a faked one.
         text: The SQL as applied, where it was kept and asked for.
+        statements_done: How many of its statements have been run.
+        statements_total: How many it has.
     """
 
     label: str
@@ -218,6 +220,8 @@ class Applied:
     has_down: bool
     metadata: Mapping[str, object] = field(default_factory=dict)
     text: str | None = field(default=None, repr=False)
+    statements_done: int = 0
+    statements_total: int = 0
 
     @property
     def id(self) -> str:
@@ -226,13 +230,33 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file that runs statement by statement has come, when the next run goes on with it.
+
+    Attributes:
+        done: How many statements are done.
+        total: How many the file has now.
+        line: Where the next one stands; ``None`` when all are done.
+    """
+
+    done: int
+    total: int
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class MigrationStatus:
-    """One migration, from whichever of the two sides it is known."""
+    """One migration, from whichever of the two sides it is known.
+
+    Attributes:
+        progress: Of a partial one that the next run goes on with.
+    """
 
     state: State
     migration: SqlMigration | None
     applied: Applied | None
     rollback_ready: bool
+    progress: Progress | None = None
 
     @property
     def id(self) -> str:

@@ -230,6 +230,7 @@ def test_a_plan_as_one_document(shop: LocalSite) -> None:
                 "lock_timeout_ms": None,
                 "statement_timeout_ms": None,
                 "late": True,
+                "resumes_at": None,
                 "rollback_ready": True,
             }
         ],

@@ -73,59 +73,63 @@ def test_any_other_pair_stays_in_sight(text: str) -> None:
     assert script(text).statements[0].text == "BEGIN;"
 
 
-def test_a_statement_that_refuses_a_transaction_gives_the_mode_and_is_not_supported_yet() -> None:
-    found = script("-- late: why\nCREATE INDEX CONCURRENTLY i ON t (a);")
+def test_a_file_of_statements_that_refuse_a_transaction_runs_statement_by_statement_without_being_told() -> None:
+    found = script("SET maintenance_work_mem = '1GB';\nCREATE INDEX CONCURRENTLY i ON t (a);\nANALYZE t;")
 
-    assert found.mode is Mode.STATEMENTS
+    assert (found.mode, found.dangers) == (Mode.STATEMENTS, ())
+
+
+def test_a_mixture_of_both_kinds_names_both_lines_and_the_ways_out() -> None:
+    found = script("SELECT 1;\n CREATE INDEX CONCURRENTLY i ON t (a);")
+
+    message = (
+        "CREATE INDEX CONCURRENTLY cannot run in a transaction, and the file mixes it with statements that can, such "
+        "as SELECT in line 1."
+    )
     remedy = (
-        f"Run it by hand (python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {PLACE}), then write CREATE INDEX IF NOT "
-        "EXISTS in the file, without CONCURRENTLY and with  -- allow: create-index built by hand  at its top, and "
-        "apply it: it finds the index in place, and empty databases (tests, CI) get it too. Recorded with --fake as "
-        "it is, it would stop every run on an empty database."
+        "Move it into a file of its own; or write  -- transaction: off   at the top: every statement then takes "
+        "effect by itself, and a run that stops half way goes on at the statement where it stopped."
     )
-    message = "CREATE INDEX CONCURRENTLY runs outside a transaction, which this version does not support."
-    assert found.dangers == (danger("non-transactional", message, remedy, 2),)
+    assert found.dangers == (danger("non-transactional", message, remedy, 2, 2),)
 
 
-def test_what_is_no_index_is_run_by_hand_and_recorded_everywhere() -> None:
-    (found,) = script("REINDEX INDEX CONCURRENTLY i;").dangers
+def test_a_mixture_that_says_so_is_in_order() -> None:
+    found = script("-- transaction: off\nSELECT 1;\nVACUUM t;")
 
-    assert found.remedy == (
-        "Keep such statements in a file of their own, and on every database, empty ones (tests, CI) too, run it by "
-        f"hand (python manage.py dbshell -- -v ON_ERROR_STOP=1 -f {PLACE}), then record it: "
-        "python manage.py sqlmigrate_apply --fake shop 004"
-    )
+    assert (found.mode, found.dangers) == (Mode.STATEMENTS, ())
 
 
-def test_an_index_among_other_statements_is_not_run_with_the_whole_file() -> None:
-    (found,) = script("SELECT 1;\nCREATE INDEX CONCURRENTLY i ON t (a);").dangers
-
-    assert found.remedy.startswith("Run it by hand (python manage.py dbshell), then write CREATE INDEX IF NOT EXISTS")
-
-
-def test_a_mixture_of_both_kinds_is_told_as_one() -> None:
-    (found,) = script("SELECT 1;\nVACUUM t;").dangers
-
-    assert found.message == "VACUUM cannot run in a transaction, and the file mixes it with statements that can."
-    assert found.line == 2
-
-
-def test_neutral_statements_make_no_mixture() -> None:
-    (found,) = script("SET maintenance_work_mem = '1GB';\nREINDEX INDEX CONCURRENTLY i;").dangers
-
-    assert found.message == "REINDEX CONCURRENTLY runs outside a transaction, which this version does not support."
-
-
-@pytest.mark.parametrize(("text", "line"), [("-- transaction: off\nSELECT 1;", 2), ("-- transaction: off\n", 1)])
-def test_asking_for_no_transaction_is_not_supported_yet(text: str, line: int) -> None:
-    (found,) = script(text).dangers
-
-    assert found.message == "transaction: off runs outside a transaction, which this version does not support."
-    assert found.line == line
+@pytest.mark.parametrize(
+    ("text", "message", "remedy"),
+    [
+        (
+            "-- transaction: on\nVACUUM t;",
+            "VACUUM cannot run in a transaction, and the file says  -- transaction: on .",
+            "Write  -- transaction: off   instead, or move it into a file of its own.",
+        ),
+        (
+            "BEGIN;\nVACUUM t;\nCOMMIT;",
+            "VACUUM cannot run in a transaction, and the file is one, from its BEGIN to its COMMIT.",
+            "Take BEGIN and COMMIT out, or move it into a file of its own.",
+        ),
+    ],
+)
+def test_a_statement_that_refuses_the_transaction_it_is_put_into_is_told(text: str, message: str, remedy: str) -> None:
+    assert script(text).dangers == (danger("non-transactional", message, remedy, 2),)
 
 
-def test_the_directive_decides_over_the_contents() -> None:
-    assert script("-- transaction: on\nVACUUM t;").mode is Mode.TRANSACTION
+def test_w02_a_transaction_around_a_part_of_a_file_outside_of_one_is_in_order() -> None:
+    found = script("-- transaction: off\nBEGIN;\nSELECT 1;\nCOMMIT;\nVACUUM t;\nBEGIN;\nSELECT 2;\nEND;")
+
+    assert (len(found.statements), found.dangers) == (7, ())
+
+
+def test_what_would_end_a_transaction_that_is_not_its_own_is_told_where_it_stands() -> None:
+    (found,) = script("-- transaction: off\nSELECT 1;\nCOMMIT;").dangers
+
+    assert (found.rule, found.line, found.message) == (
+        "transaction-control", 3, "COMMIT cannot stand in this place.",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

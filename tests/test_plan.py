@@ -210,19 +210,6 @@ def test_contents_that_certainly_fail_stop_the_plan() -> None:
     ]
 
 
-def test_a_file_to_be_run_by_hand_waits_for_those_that_recording_it_would_record_unrun() -> None:
-    index = migration("shop.003_x", "VACUUM;\n")
-
-    (alone,) = plan(ONE, TWO, index, applied=(row(ONE), row(TWO))).dangers
-    (after,) = plan(ONE, TWO, index).dangers
-
-    assert "--fake shop 003" in alone.remedy
-    assert "First" not in alone.remedy
-    assert after.remedy == (
-        f"First apply the files before it (python manage.py sqlmigrate_apply shop 002). {alone.remedy}"
-    )
-
-
 def test_an_applied_file_is_not_looked_into() -> None:
     strange = migration("shop.001_x", "-- transacton: on\nCOMMIT;")
 

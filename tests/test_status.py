@@ -59,6 +59,9 @@ def test_everything_applied_is_one_document(shop: LocalSite) -> None:
         "state": "applied",
         "applied_by": user,
         "mode": "transaction",
+        "statements_done": 1,
+        "statements_total": 1,
+        "next_line": None,
     }
     sums = {row["name"]: row["checksum"] for row in shop.ledger()}
     entries = [
@@ -70,6 +73,7 @@ def test_everything_applied_is_one_document(shop: LocalSite) -> None:
     tracking = {
         "id": f"sqlmigrations.{own}", "version": "000", "name": own, "rollback_ready": False,
         **common, "label": "sqlmigrations", "checksum": sums[own], "applied_checksum": sums[own],
+        "statements_done": 12, "statements_total": 12,
     }  # fmt: skip
     assert found == {
         "schema": 1,
@@ -95,6 +99,7 @@ def test_a_pending_entry_has_no_facts_of_an_application(local_site: LocalSite) -
         "id": "project.001_a", "label": "project", "version": "001", "name": "001_a", "state": "pending",
         "checksum": known.migration.file.checksum, "applied_checksum": None, "applied_at": None,
         "applied_by": None, "execution_ms": None, "mode": None, "rollback_ready": False,
+        "statements_done": None, "statements_total": None, "next_line": None,
     }  # fmt: skip
 
 

@@ -111,6 +111,11 @@ class Connection:
         """The server process as the handshake told it; another one than ``pg_backend_pid()`` behind a pooler."""
         return int(self._raw.info.backend_pid)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is gone, as far as anybody has noticed."""
+        return bool(self._raw.closed)
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """A block that takes no longer than connecting may: the first answer of a pooler is worth no less.

@@ -41,6 +41,10 @@ SELECT l.pid, a.usename::text, coalesce(a.application_name, ''), coalesce(a.stat
 HELD = "NOT pg_catalog.pg_try_advisory_xact_lock_shared(%s)"
 
 
+# The lock of the session that runs a file statement by statement.
+STATEMENTS = "statements"
+
+
 @dataclass(frozen=True, slots=True)
 class LockKey:
     """The 64 bits of an advisory lock, and as ``pg_locks`` shows them."""
@@ -48,9 +52,14 @@ class LockKey:
     value: int
 
     @classmethod
-    def of(cls, schema: str) -> LockKey:
-        """The key of the ledger in a schema; advisory locks are per database by themselves."""
-        digest = hashlib.sha256(f"sqlmigrations:{schema}".encode()).digest()
+    def of(cls, schema: str, what: str = "") -> LockKey:
+        """The key of the ledger in a schema; advisory locks are per database by themselves.
+
+        Args:
+            schema: Of the ledger.
+            what: Another lock of the same ledger: ``STATEMENTS``.
+        """
+        digest = hashlib.sha256(f"sqlmigrations:{schema}{what and ':'}{what}".encode()).digest()
         return cls(int.from_bytes(digest[:8], "big", signed=True))
 
     @property
@@ -102,21 +111,51 @@ def acquire(session: Session, key: LockKey, wait_ms: int, on_wait: Callable[[Hol
     """
     connection = session.connection
     token = int.from_bytes(os.urandom(8), "big", signed=True)
+
+    def obtains() -> bool:
+        opening, params = session.tenure.begin(_BEGIN)
+        obtained, _ = connection.query(opening + _TRY, [*params, key.value, token])[0]
+        if not obtained:
+            # Each failed try ends its transaction: an idle one would hold back nothing, but is nobody's to see.
+            connection.query("ROLLBACK")
+        return bool(obtained)
+
+    waited, obtained = _poll(connection, obtains, wait_ms, lambda: on_wait(holder(connection, key)))
+    if not obtained:
+        raise _not_obtained(holder(connection, key), waited)
+    return HeldLock(token)
+
+
+def hold(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> None:
+    """Polls for a lock of the session, which a statement that outlives its runner keeps holding; see ``acquire``.
+
+    Raises:
+        LockNotObtained: Somebody else held it all the time.
+    """
+
+    def obtains() -> bool:
+        return bool(connection.query("SELECT pg_catalog.pg_try_advisory_lock(%s)", [key.value])[0][0])
+
+    waited, obtained = _poll(connection, obtains, wait_ms, lambda: on_wait(holder(connection, key)))
+    if not obtained:
+        raise _still_running(holder(connection, key), waited)
+
+
+def _poll(
+    connection: Connection, obtains: Callable[[], bool], wait_ms: int, tell: Callable[[], None]
+) -> tuple[float, bool]:
+    """How long it was tried, seconds, and whether it succeeded."""
     started = time.monotonic()
     announced = False
     while True:
-        opening, params = session.tenure.begin(_BEGIN)
-        obtained, _ = connection.query(opening + _TRY, [*params, key.value, token])[0]
-        if obtained:
-            return HeldLock(token)
-        # Each failed try ends its transaction: an idle one would hold back nothing, but is nobody's to see.
-        connection.query("ROLLBACK")
+        if obtains():
+            return time.monotonic() - started, True
         waited = time.monotonic() - started
         if waited * 1000 >= wait_ms:
-            raise _not_obtained(holder(connection, key), waited)
+            return waited, False
         if waited >= _ANNOUNCE_AFTER_S and not announced:
             announced = True
-            on_wait(holder(connection, key))
+            tell()
         connection.interruption.pause(min(random.uniform(*_POLL_S), max(0.0, wait_ms / 1000 - waited)))
 
 
@@ -149,4 +188,14 @@ def _not_obtained(found: Holder | None, waited: float) -> LockNotObtained:
         )
     return LockNotObtained(
         f"The migration lock was not obtained within {waited:.0f} s: {who}. Nothing was changed.", remedy=remedy
+    )
+
+
+def _still_running(held_by: Holder | None, waited: float) -> LockNotObtained:
+    pid = held_by.pid if held_by else 0
+    return LockNotObtained(
+        f"A statement of an earlier run is still being executed by {held_by or 'a session that has just ended'}: its "
+        f"runner is gone, the server goes on. It was waited for {waited:.0f} s; this run changed nothing.",
+        remedy="Let it finish and run  python manage.py sqlmigrate_apply  again: it looks what became of the "
+        f'statement. To stop it:  python manage.py dbshell -- -c "SELECT pg_cancel_backend({pid})"',
     )

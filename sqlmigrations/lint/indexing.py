@@ -37,11 +37,10 @@ def create_index(scene: Scene) -> Iterator[Sighting]:
         return
     create = "CREATE UNIQUE INDEX" if unique else "CREATE INDEX"
     definition = _definition(tokens, after_index, table)
-    kept = f"{create} IF NOT EXISTS {definition.partition(' ')[0]} ..."
     yield Sighting(
         scene.statement.start,
         f"{create} on {table} reads the whole table, and nobody can write to it until COMMIT.",
-        f"{_by_hand(create, definition, kept)}; it finds the index in place, and empty databases get it too.",
+        _apart(create, definition),
     )
 
 
@@ -57,13 +56,9 @@ def _definition(tokens: Sequence[Token], at: int, table: Name) -> str:
     return f"{plain_name(table.name, *columns, 'idx')} {definition}"
 
 
-def _by_hand(create: str, definition: str, kept: str) -> str:
-    """A file cannot build an index concurrently in this version; what is kept in it finds the index in place."""
-    return (
-        "By hand first (python manage.py dbshell), as this version does not run it: "
-        f"{create} CONCURRENTLY {definition}; then in the file, with  -- allow: create-index built by hand  at its "
-        f"top: {kept}"
-    )
+def _apart(create: str, definition: str) -> str:
+    """A file of nothing else runs outside of a transaction without being told."""
+    return f"In a file of its own, which then runs outside of a transaction: {create} CONCURRENTLY {definition}"
 
 
 @rule(
@@ -121,4 +116,4 @@ def _index_recipe(columns: list[str], table: str, words: str, name: str = "", nu
     name = name or plain_name(table.rpartition(".")[2], *columns, "key")
     create, definition = "CREATE UNIQUE INDEX", f"{name} ON {table} ({', '.join(columns)}){nulls}"
     use = f"ALTER TABLE {table} ADD CONSTRAINT {name} {words} USING INDEX {name}"
-    return _by_hand(create, definition, f"{create} IF NOT EXISTS {definition}; {use}")
+    return f"{_apart(create, definition)}; then in the next file: {use}"

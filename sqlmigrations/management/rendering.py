@@ -10,7 +10,7 @@ from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
 from sqlmigrations.glimpses import portrait
 from sqlmigrations.patience import PATIENT_MS, turning_point
 from sqlmigrations.plan import Plan, Step
-from sqlmigrations.types import Finding, Mode, Outcome, Severity
+from sqlmigrations.types import Finding, Mode, Outcome, Progress, Severity
 
 # In any language. The other lines of a context quote statements and rows, with anybody's values in them.
 _FUNCTION = re.compile(r"[^\"'«»„]*\bPL/\w+|SQL function ")
@@ -61,6 +61,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         ]
         if step.late:
             facts.insert(0, "late")
+        if step.progress is not None:
+            facts.insert(0, f"resumes at statement {step.progress.done + 1}{_line(step.progress)}")
         yield f"  {step.migration.id}"
         yield f"      {', '.join(facts)}"
 
@@ -125,6 +127,7 @@ def step_document(step: Step) -> dict[str, object]:
         "lock_timeout_ms": step.lock_timeout_ms,
         "statement_timeout_ms": step.statement_timeout_ms,
         "late": step.late,
+        "resumes_at": None if step.progress is None else step.progress.done + 1,
         "rollback_ready": _rollback_ready(step),
     }
 
@@ -152,6 +155,15 @@ def _is_function(line: str) -> bool:
 
 def _rollback_ready(step: Step) -> bool:
     return step.migration.down is not None and step.script.directives.irreversible is None
+
+
+def far(progress: Progress) -> str:
+    """How far a half-done file came: ``2 of 5 statements, line 7``."""
+    return f"{progress.done} of {progress.total} statements{_line(progress, ', line ', '')}"
+
+
+def _line(progress: Progress, before: str = " (line ", after: str = ")") -> str:
+    return "" if progress.line is None else f"{before}{progress.line}{after}"
 
 
 def _timeout(milliseconds: int | None, otherwise: str) -> str:

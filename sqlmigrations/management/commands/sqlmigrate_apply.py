@@ -178,6 +178,8 @@ def _options(options: dict[str, Any]) -> Options:
 
 
 def _check_code(plan: Plan) -> ExitCode:
+    if any(step.progress is not None for step in plan.steps):
+        return ExitCode.PARTIAL
     return ExitCode.PENDING if plan.steps else ExitCode.OK
 
 

@@ -73,7 +73,10 @@ def _line(entry: MigrationStatus) -> str:
     parts = [entry.name]
     if entry.state is not State.APPLIED:
         parts.append(entry.state.value)
-    if entry.applied:
+    if entry.applied and entry.state is State.PARTIAL:
+        parts += [rendering.far(entry.progress)] if entry.progress else []
+        parts.append(f"begun {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
+    elif entry.applied:
         took = entry.applied.execution_ms
         parts.append(f"applied {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
         parts.append("recorded without running" if took is None else rendering.duration(took))
@@ -96,8 +99,10 @@ def _details(entry: MigrationStatus, secrets: Collection[str]) -> Iterator[str]:
 
 
 def _check_code(status: Status) -> ExitCode:
+    if status.count(State.PARTIAL):
+        return ExitCode.PARTIAL
     if status.integrity != "valid":
-        return ExitCode.PARTIAL if status.count(State.PARTIAL) else ExitCode.INTEGRITY
+        return ExitCode.INTEGRITY
     return ExitCode.PENDING if status.pending else ExitCode.OK
 
 
@@ -127,4 +132,7 @@ def _entry_document(entry: MigrationStatus) -> dict[str, object]:
         "execution_ms": row.execution_ms if row else None,
         "mode": row.mode if row else None,
         "rollback_ready": entry.rollback_ready,
+        "statements_done": row.statements_done if row else None,
+        "statements_total": row.statements_total if row else None,
+        "next_line": entry.progress.line if entry.progress else None,
     }

@@ -1,1 +1,2 @@
-CREATE INDEX CONCURRENTLY customers_name_idx ON customers (name);
+ALTER TABLE customers ADD COLUMN city text;
+CREATE INDEX CONCURRENTLY customers_city_idx ON customers (city);

@@ -1,0 +1,169 @@
+"""One statement outside of a transaction: journalled before and after, and believed only when the catalog agrees."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlmigrations import units
+from sqlmigrations.backends import catalog
+from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.bookkeeping import Bookkeeper
+from sqlmigrations.effects import Effect, effect
+from sqlmigrations.exceptions import StatementFailed
+from sqlmigrations.failure import masked
+from sqlmigrations.journal import FAILED, REBUILT, STARTED, UNSEEN, Begun
+from sqlmigrations.plan import Step
+from sqlmigrations.resume import confirm, judge
+from sqlmigrations.scanner import Statement
+from sqlmigrations.types import ServerError
+from sqlmigrations.units import Digest
+from sqlmigrations.verdicts import Cause, Judgement, Problem, Resolution, Verdict
+
+# A build that lets everybody go on may take as long as it needs, and is not thrown away with its runner: the next run
+# waits for it.
+_UNHURRIED = (
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "transaction_timeout",
+    "client_connection_check_interval",
+)
+_STATEMENT_TIMEOUT = "statement_timeout"
+
+
+class NotDone(Exception):
+    """The statement did not do what it says.
+
+    Attributes:
+        server: What the server said; ``None`` when it reported success, or was not asked.
+        judgement: What becomes of it now; of a statement that reported success what is wrong with it.
+        left: Whether the database is another than before it.
+    """
+
+    def __init__(self, server: ServerError | None, judgement: Judgement | Problem, *, left: bool) -> None:
+        super().__init__(judgement.reason)
+        self.server = server
+        self.judgement = judgement
+        self.left = left
+
+
+@dataclass(frozen=True, slots=True)
+class Lonely:
+    """A statement to be run outside of a transaction.
+
+    Attributes:
+        number: Which statement of the file, from 1.
+        lock_timeout_ms: For one that keeps others from working.
+        rebuilt: How often what it left was removed already, without a person's word.
+    """
+
+    step: Step
+    statement: Statement
+    number: int
+    lock_timeout_ms: int
+    rebuilt: int = 0
+    effect: Effect = field(init=False)
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "effect", effect(self.statement))
+        object.__setattr__(self, "digest", Digest([self.statement]).value)
+
+
+def run(session: Session, books: Bookkeeper, it: Lonely) -> float:
+    """Runs it, milliseconds.
+
+    Raises:
+        NotDone: The server refused it, or the catalog does not show what it is for.
+        StatementFailed: The connection was lost.
+    """
+    before = catalog.observe(session.connection, it.effect)
+    books.check_lock(session)
+    place = {"number": it.number, "line": it.statement.line}
+    books.note(session, STARTED, {**place, "digest": it.digest, "before": before.to_json()})
+    started = time.perf_counter()
+    try:
+        with _suitable(session, it):
+            session.connection.run(it.statement.text)
+    except StatementFailed as failed:
+        if failed.server.lost:
+            raise
+        server = masked(failed.server, it.step.secrets)
+        books.note(session, FAILED, {**place, "sqlstate": server.sqlstate, "error": server.message})
+        now = catalog.observe(session.connection, it.effect)
+        judgement = judge(it.effect, before, now, Cause(server.sqlstate), it.rebuilt)
+        if judgement.verdict is not Verdict.DONE:
+            raise NotDone(failed.server, judgement, left=judgement.verdict is not Verdict.RUN) from None
+    else:
+        after = catalog.observe(session.connection, it.effect)
+        if (problem := confirm(it.effect, before, after)) is not None:
+            raise NotDone(None, problem, left=after != before)
+    return (time.perf_counter() - started) * 1000
+
+
+def settle(session: Session, books: Bookkeeper, it: Lonely, begun: Begun) -> Judgement:
+    """What became of a statement that an earlier run has begun, as the catalog and a person have it.
+
+    Returns:
+        With a verdict of ``DONE`` or ``RUN``; what an interrupted one left has been removed.
+
+    Raises:
+        NotDone: A person has to decide.
+        StatementFailed: The server refused to clean up, or the connection was lost.
+    """
+    if begun.resolution is Resolution.DONE:
+        return Judgement(Verdict.DONE, "Resolved as done.")
+    now = catalog.observe(session.connection, it.effect)
+    redo = begun.resolution is Resolution.REDO
+    cause = UNSEEN if redo else begun.cause
+    judgement = judge(it.effect, begun.before, now, cause, 0 if redo else begun.rebuilt)
+    if judgement.verdict in (Verdict.REBUILD, Verdict.FINISH):
+        clean(session, books, it, judgement)
+        verdict = Verdict.RUN if judgement.verdict is Verdict.REBUILD else Verdict.DONE
+        return Judgement(verdict, judgement.reason)
+    if judgement.verdict is Verdict.DECIDE and not redo:
+        raise NotDone(None, judgement, left=True)
+    return Judgement(Verdict.RUN, judgement.reason) if judgement.verdict is Verdict.DECIDE else judgement
+
+
+def clean(session: Session, books: Bookkeeper, it: Lonely, judgement: Judgement) -> None:
+    """Removes what it left behind, or brings it to its end."""
+    books.note(session, REBUILT, {"number": it.number, "line": it.statement.line, "sql": list(judgement.cleanup)})
+    with _suitable(session, it):
+        for sql in judgement.cleanup:
+            session.connection.run(sql)
+
+
+@contextmanager
+def _suitable(session: Session, it: Lonely) -> Iterator[None]:
+    """Settings of the session for the statement, whatever the role has; afterwards they are what they were."""
+    wanted = _settings(it)
+    connection = session.connection
+    names = list(wanted)
+    before = connection.query(
+        "SELECT n, pg_catalog.current_setting(n, true) FROM pg_catalog.unnest(%s::text[]) AS n", [names]
+    )
+    known: dict[str, str] = {name: value for name, value in before if value is not None}
+    _set(session, {name: str(value) for name, value in wanted.items() if name in known})
+    try:
+        yield
+    finally:
+        if not connection.is_closed:
+            _set(session, known)
+
+
+def _settings(it: Lonely) -> dict[str, int]:
+    own = it.step.script.directives.statement_timeout_ms
+    if units.is_concurrent(it.statement):
+        return {**dict.fromkeys(_UNHURRIED, 0), _STATEMENT_TIMEOUT: own or 0}
+    wanted = {"lock_timeout": it.lock_timeout_ms}
+    if it.step.statement_timeout_ms is not None:
+        wanted[_STATEMENT_TIMEOUT] = it.step.statement_timeout_ms
+    return wanted
+
+
+def _set(session: Session, settings: dict[str, str]) -> None:
+    sql = ", ".join("pg_catalog.set_config(%s, %s, false)" for _ in settings)
+    session.connection.query(f"SELECT {sql}", [part for pair in settings.items() for part in pair])

@@ -1,0 +1,61 @@
+"""Files that are half done: how far they came, and whether the next run can go on with them."""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from sqlmigrations.guidance import repair
+from sqlmigrations.parser import parse
+from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progress, Severity, SqlMigration
+from sqlmigrations.units import DONE_CHECKSUM, STOPPED, Digest
+
+_LOOK = "python manage.py sqlmigrate_status -v 2"
+
+
+def progress(migration: SqlMigration, row: Applied) -> Progress | None:
+    """How far a file came that was run statement by statement; ``None`` when the next run cannot go on with it.
+
+    The statements that are done have to be those that were run. What comes after them may have been changed: that is
+    how a failing statement is repaired.
+    """
+    if row.mode != Mode.STATEMENTS.value or migration.name != row.name:
+        return None
+    statements, done = parse(migration).statements, row.statements_done
+    if len(statements) < done or (done and Digest(statements[:done]).value != row.metadata.get(DONE_CHECKSUM)):
+        return None
+    return Progress(done, len(statements), statements[done].line if done < len(statements) else None)
+
+
+def finding(entry: MigrationStatus, row: Applied) -> Finding:
+    """What is to be known of a half-done file: a note when the next run goes on with it, else an error."""
+    if entry.progress is not None and entry.migration is not None:
+        return _resumable(entry.migration, entry.progress, row)
+    when = row.applied_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    message = f"Begun on {when} and neither finished nor rolled back (state {row.state})."
+    remedy = f"When all of it is in the database: {repair('resolve', row.id, '--done')}\n"
+    remedy += f"When nothing of it is, or you have undone it: {repair('resolve', row.id, '--redo')}"
+    if row.mode == Mode.STATEMENTS.value:
+        message, remedy = _changed(entry.migration, row)
+    return Finding("partial", Severity.ERROR, message, remedy, row.id)
+
+
+def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
+    message = f"Half done: {far.done} of {far.total} statements."
+    stopped = row.metadata.get(STOPPED)
+    if isinstance(stopped, dict) and stopped.get("why"):
+        message += f" It stopped at statement {stopped['number']}: {stopped['why']}"
+    message += " The next run looks what became of it and goes on there."
+    location, column = migration.file.location, far.line and 1
+    return Finding("partial", Severity.NOTE, message, "", migration.id, location, far.line, column)
+
+
+def _changed(migration: SqlMigration | None, row: Applied) -> tuple[str, str]:
+    done = f"{row.statements_done} of {row.statements_total} statements"
+    if migration is None:
+        return f"Half done ({done}), and its file is gone.", f"Bring {row.name}.sql back, then apply again."
+    if migration.name != row.name:
+        message = f"Half done ({done}) as {row.name}; the file is now {migration.name}."
+        return message, f"Give it its name back: {row.name}.sql"
+    message = f"Half done ({done}), and the statements that are done are no longer those that were run."
+    remedy = f"Restore them (see the change: {_LOOK} ) and change only what comes after them, then apply again."
+    return message, remedy

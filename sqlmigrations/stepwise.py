@@ -1,0 +1,315 @@
+"""One file statement by statement: each recorded as it is done, the rest resumed by the next run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from sqlmigrations import alone, patience, statements, stops, units
+from sqlmigrations.alone import Lonely, NotDone
+from sqlmigrations.backends import locking, postgresql
+from sqlmigrations.backends.locking import HELD, STATEMENTS, Holder, LockKey
+from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.bookkeeping import Bookkeeper
+from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.journal import Begun
+from sqlmigrations.ledger import Ledger
+from sqlmigrations.plan import Step
+from sqlmigrations.recorder import opening
+from sqlmigrations.records import AlreadyRecorded
+from sqlmigrations.scanner import Statement
+from sqlmigrations.transaction import Workplace
+from sqlmigrations.types import Applied, ServerError
+from sqlmigrations.units import DONE_CHECKSUM, Digest, Unit, Way
+from sqlmigrations.verdicts import Judgement, Problem, Verdict
+
+_TIMEOUTS = ("lock_timeout", "statement_timeout", "all")
+_POLL_S = 0.2
+_RESOLVE_S = 60
+# The server tells only when it is tried: REINDEX of a partitioned table, a procedure that commits.
+_NOT_IN_A_TRANSACTION = frozenset({"25001", "2D000"})
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long a statement that outlived its runner is waited for, milliseconds, and who is told."""
+
+    wait_ms: int
+    tell: Callable[[Holder | None], None]
+
+
+class _Lost(Exception):
+    """The connection went away.
+
+    Attributes:
+        began: A statement outside of a transaction that was under way.
+        xid: The transaction that was being committed.
+    """
+
+    def __init__(self, failed: StatementFailed, began: Statement | None = None, xid: str | None = None) -> None:
+        super().__init__(failed.server.message)
+        self.failed = failed
+        self.began = began
+        self.xid = xid
+
+
+def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting) -> int:
+    """Applies a file, or what earlier runs have left of it.
+
+    Returns:
+        How many of its statements were run now.
+
+    Raises:
+        MigrationFailed: Nothing of it was kept.
+        MigrationStopped: A part of it was kept; recorded as partial.
+        PartialMigration: An earlier run has left what cannot be resumed.
+        LockNotObtained: A statement of an earlier run has not ended.
+        LockLost: The lock connection no longer has the lock.
+        DatabaseUnavailable: The connection was lost and the server does not answer.
+        AlreadyRecorded: Another run applied it meanwhile.
+    """
+    walk = _Walk(place, step, ledger, waiting)
+    try:
+        walk.go()
+    except _Lost as lost:
+        walk.look_after(lost)
+        try:
+            walk.go()
+        except _Lost as again:
+            raise walk.broken(again) from None
+    return walk.ran
+
+
+class _Walk:
+    """The way through the units of one file.
+
+    Attributes:
+        ran: How many statements were run.
+    """
+
+    def __init__(self, place: Workplace, step: Step, ledger: Ledger, waiting: Waiting) -> None:
+        self.ran = 0
+        self._place = place
+        self._step = step
+        self._ledger = ledger
+        self._waiting = waiting
+        self._books = Bookkeeper(place.recorder, place.run, place.lock, step)
+        self._units, _ = units.cut(step.script.statements)
+        self._digest = Digest()
+        self._kept = False
+        self._pid = 0
+        self._begun: Begun | None = None
+        self._lost: _Lost | None = None
+
+    @property
+    def _session(self) -> Session:
+        return self._place.session
+
+    def go(self) -> None:
+        """From the first statement that is not done to the record.
+
+        Raises:
+            _Lost: The connection went away.
+        """
+        with self._losing():
+            done = self._open()
+            for unit in self._units:
+                if unit.last > done:
+                    self._perform(unit)
+            self._books.complete(self._session, 1 if self._lost is None else 2)
+
+    def look_after(self, lost: _Lost) -> None:
+        """Connects again, and waits for a transaction that was being committed.
+
+        Raises:
+            DatabaseUnavailable: The server does not answer.
+        """
+        self._lost = lost
+        try:
+            self._place = replace(self._place, session=self._place.reopen(0))
+            deadline = time.monotonic() + _RESOLVE_S
+            while lost.xid and time.monotonic() < deadline:
+                if postgresql.transaction_status(self._session.connection, lost.xid) != "in progress":
+                    break
+                time.sleep(_POLL_S)
+        except (DatabaseUnavailable, StatementFailed) as error:
+            raise stops.unreachable(self._step, str(error)) from None
+
+    def broken(self, lost: _Lost) -> SqlMigrationsError:
+        """The error for a connection that was lost a second time; the journal has what is done."""
+        return stops.unreachable(self._step, lost.failed.server.message)
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        try:
+            yield
+        except StatementFailed as failed:
+            if failed.server.lost:
+                raise _Lost(failed) from None
+            # One of ours was refused: a right was taken away, the disk is full.
+            with suppress(StatementFailed):
+                self._books.stop(self._session, {"error": failed.server.message})
+            raise stops.refused(self._step, failed.server) from None
+
+    def _open(self) -> int:
+        """Takes the lock of the file and its row; how many statements are done."""
+        session = self._session
+        self._pid = session.connection.query("SELECT pg_catalog.pg_backend_pid()")[0][0]
+        key = LockKey.of(self._ledger.schema, STATEMENTS)
+        locking.hold(session.connection, key, self._waiting.wait_ms, self._waiting.tell)
+        row = self._row()
+        if row is None:
+            self._books.open(session)
+            return 0
+        if row.state == "applied":
+            raise AlreadyRecorded
+        return self._resume(row)
+
+    def _resume(self, row: Applied) -> int:
+        done, every = row.statements_done, self._step.script.statements
+        self._digest = Digest(every[:done])
+        if done and self._digest.value != row.metadata.get(DONE_CHECKSUM):
+            raise stops.changed(self._step, done)
+        session = self._session
+        self._books.check_lock(session)
+        self._begun = self._ledger.unfinished(session.connection, self._step.migration)
+        self._books.resume(session, done + 1)
+        for unit in self._units:
+            if unit.last <= done:
+                self._kept = self._kept or unit.way is not Way.SESSION
+                for index, statement in enumerate(unit.statements):
+                    if statement in unit.lasting:
+                        self._send(unit, index)
+        return done
+
+    def _row(self) -> Applied | None:
+        migration = self._step.migration
+        rows = self._ledger.read(self._session.connection)
+        return next((row for row in rows if (row.label, row.key) == (migration.label, migration.key)), None)
+
+    def _perform(self, unit: Unit) -> None:
+        every = self._step.script.statements[unit.first - 1 : unit.last]
+        digest = self._digest.with_more(every)
+        started = time.perf_counter()
+        is_done = unit.way is Way.TOGETHER and self._together(unit, digest.value)
+        if not is_done:
+            told = self._on_session(unit) if unit.way is Way.SESSION else self._alone(unit)
+            took_ms = round((time.perf_counter() - started) * 1000, 3)
+            self._books.advance(self._session, unit, digest.value, took_ms, **told)
+        self._digest = digest
+        self._kept = self._kept or unit.way is not Way.SESSION
+        self.ran += len(every)
+
+    def _on_session(self, unit: Unit) -> dict[str, object]:
+        self._books.check_lock(self._session)
+        self._send(unit, 0)
+        return {}
+
+    def _together(self, unit: Unit, done_checksum: str) -> bool:
+        """In a transaction with its record; ``False`` when the server wants it outside of one."""
+        started = time.perf_counter()
+        connection = self._session.connection
+        timetable = patience.timetable(unit.statements, self._session.deadlock_timeout_ms, self._step.lock_timeout_ms)
+        xid = self._begin(unit, timetable.at(0))
+        for index, statement in enumerate(unit.statements):
+            try:
+                if 0 < index == timetable.turn:
+                    self._set_timeouts(timetable.at(index))
+                self._transmit(unit, index)
+                if statements.sets(statement) in _TIMEOUTS:
+                    self._set_timeouts(timetable.at(index))
+            except StatementFailed as failed:
+                if failed.server.lost:
+                    raise
+                connection.query("ROLLBACK")
+                if failed.server.sqlstate in _NOT_IN_A_TRANSACTION and unit.first == unit.last:
+                    return False
+                self._fail(statement, failed.server)
+        took_ms = round((time.perf_counter() - started) * 1000, 3)
+        try:
+            self._books.advance_within(self._session, unit, done_checksum, took_ms)
+        except StatementFailed as failed:
+            if failed.server.lost:
+                raise
+            # A constraint that is checked at the end.
+            connection.query("ROLLBACK")
+            self._fail(unit.statements[-1], failed.server)
+        try:
+            connection.query("COMMIT")
+        except StatementFailed as failed:
+            if failed.server.lost:
+                raise _Lost(failed, xid=xid) from None
+            self._fail(unit.statements[-1], failed.server)
+        return True
+
+    def _begin(self, unit: Unit, lock_timeout_ms: int) -> str:
+        sql = f"{opening(unit.isolation)}SELECT pg_catalog.pg_current_xact_id()::text, {HELD}"
+        xid, held = self._session.connection.query(sql, [self._place.lock.token])[0]
+        self._set_timeouts(lock_timeout_ms)
+        if not held:
+            self._session.connection.query("ROLLBACK")
+            self._books.check_lock(self._session)
+        return str(xid)
+
+    def _set_timeouts(self, lock_timeout_ms: int) -> None:
+        timeouts = {"lock_timeout": lock_timeout_ms}
+        if self._step.statement_timeout_ms is not None:
+            timeouts["statement_timeout"] = self._step.statement_timeout_ms
+        sets = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in timeouts)
+        params = [part for name, value in timeouts.items() for part in (name, str(value))]
+        self._session.connection.query(f"SELECT {sets}", params)
+
+    def _alone(self, unit: Unit) -> dict[str, object]:
+        (statement,) = unit.statements
+        wait_ms = patience.alone_ms(statement, self._session.deadlock_timeout_ms, self._step.lock_timeout_ms)
+        it = Lonely(self._step, statement, unit.first, wait_ms)
+        begun, self._begun = self._begun, None
+        try:
+            if begun is not None and begun.digest == it.digest:
+                judgement = alone.settle(self._session, self._books, it, begun)
+                if judgement.verdict is Verdict.DONE:
+                    return {"found": True}
+                it = replace(it, rebuilt=begun.rebuilt)
+            with self._place.watcher.watching(self._step, unit.first, statement, self._pid):
+                alone.run(self._session, self._books, it)
+        except NotDone as failed:
+            self._fail(statement, failed.server, failed.judgement, left=failed.left)
+        return {}
+
+    def _send(self, unit: Unit, index: int) -> None:
+        try:
+            self._transmit(unit, index)
+        except StatementFailed as failed:
+            if failed.server.lost:
+                raise
+            self._fail(unit.statements[index], failed.server)
+
+    def _transmit(self, unit: Unit, index: int) -> None:
+        connection, statement = self._session.connection, unit.statements[index]
+        with self._place.watcher.watching(self._step, unit.number(index), statement, self._pid):
+            if statement.data is None:
+                connection.run(statement.text)
+            else:
+                connection.copy(statement.text, statement.copy_data or "")
+        if statements.sets(statement) in ("client_encoding", "all"):
+            connection.query("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)")
+
+    def _fail(
+        self,
+        statement: Statement,
+        server: ServerError | None,
+        judgement: Judgement | Problem | None = None,
+        *,
+        left: bool = False,
+    ) -> NoReturn:
+        """Nothing done and nothing left behind: as if it had never begun. Otherwise it is recorded as partial."""
+        if not self._kept and not left:
+            self._books.withdraw(self._session)
+            raise stops.nothing_kept(self._step, statement, server, judgement.reason if judgement else "")
+        number = self._step.script.statements.index(statement) + 1
+        error = stops.stopped(self._step, statement, number, server, judgement)
+        self._books.stop(self._session, {"number": number, "line": statement.line, "why": error.kept})
+        raise error

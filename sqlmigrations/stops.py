@@ -1,0 +1,134 @@
+"""The reports of files that stopped half way: what is done, what was left behind, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlmigrations.exceptions import DatabaseUnavailable, MigrationFailed, MigrationStopped, PartialMigration
+from sqlmigrations.failure import report
+from sqlmigrations.guidance import APPLY, advice
+from sqlmigrations.plan import Step
+from sqlmigrations.scanner import Statement
+from sqlmigrations.types import Finding, ServerError, Severity
+from sqlmigrations.verdicts import Judgement, Problem, Resolution, Verdict, Way
+
+_SELF_CURED = frozenset({"57014", "55P03", "40P01", "40001", ""})
+
+
+def nothing_kept(step: Step, statement: Statement, server: ServerError | None, reason: str) -> MigrationFailed:
+    """The error for a file that left nothing behind: its first statement failed."""
+    if server is not None:
+        failure = report(step, statement, server)
+        failure.message = f"{step.migration.id} failed."
+        return failure
+    return MigrationFailed(f"{step.migration.id} failed: {reason}", finding=_about(step, statement, reason))
+
+
+def stopped(
+    step: Step, statement: Statement, number: int, server: ServerError | None, judgement: Judgement | Problem | None
+) -> MigrationStopped:
+    """The error for a file of which a part was kept.
+
+    Args:
+        step: What stopped.
+        statement: Where.
+        number: Which one it is, from 1.
+        server: What the server said; ``None`` when it reported success, or was not asked.
+        judgement: What becomes of the statement; ``None`` of one that was rolled back.
+    """
+    total = len(step.script.statements)
+    message = f"{step.migration.id} stopped at statement {number} of {total}, in line {statement.line}."
+    base = report(step, statement, server) if server else None
+    reason = judgement.reason if judgement else ""
+    return MigrationStopped(
+        message,
+        finding=base.finding if base else _about(step, statement, reason),
+        excerpt=base.excerpt if base else "",
+        server=base.server if base else None,
+        kept=" ".join(_state(number, judgement)),
+        remedy="\n".join(_remedy(step, statement, number, server, judgement)),
+    )
+
+
+def refused(step: Step, server: ServerError) -> MigrationStopped:
+    """The error for a file in whose journal nothing could be written."""
+    base = report(step, None, server)
+    return MigrationStopped(
+        f"The journal of {step.migration.id} could not be written.",
+        finding=base.finding,
+        server=base.server,
+        kept="What was done before is recorded; the statement at hand may have taken effect.",
+        remedy=base.remedy,
+    )
+
+
+def unreachable(step: Step, said: str) -> DatabaseUnavailable:
+    """The error for a file whose connection was lost and could not be had again."""
+    return DatabaseUnavailable(
+        f"The connection was lost while {step.migration.id} was applied statement by statement: {said} What was done "
+        "is recorded.",
+        remedy=f"When the server is back, the next run goes on where this one stopped:  {APPLY} --wait-for-db 60",
+    )
+
+
+def changed(step: Step, done: int) -> PartialMigration:
+    """The error for a file whose statements that are done are no longer those that were run."""
+    return PartialMigration(
+        f"{step.migration.id} is half done, and its first {done} statements are no longer those that were run.",
+        remedy="Restore them as they were (the text as begun: python manage.py sqlmigrate_status -v 2 ), and change "
+        f"only what comes after them. Then run  {APPLY}",
+    )
+
+
+def _state(number: int, judgement: Judgement | Problem | None) -> Iterator[str]:
+    if number == 2:
+        yield "Statement 1 is done and recorded."
+    elif number > 2:
+        yield f"Statements 1 to {number - 1} are done and recorded."
+    if judgement is None:
+        yield f"Statement {number} was rolled back."
+    else:
+        yield judgement.reason
+    if warning := getattr(judgement, "warning", ""):
+        yield warning
+
+
+def _remedy(
+    step: Step, statement: Statement, number: int, server: ServerError | None, judgement: Judgement | Problem | None
+) -> Iterator[str]:
+    verdict = getattr(judgement, "verdict", Verdict.DECIDE) if judgement else Verdict.RUN
+    if verdict is Verdict.RUN and server is not None and server.sqlstate not in _SELF_CURED:
+        yield advice(server)
+        yield f"It goes on at statement {number}: from line {statement.line} on the file may be changed, above it not."
+    elif verdict is Verdict.RUN:
+        yield f"{APPLY}   which goes on at statement {number}."
+    elif isinstance(judgement, Judgement) and verdict in (Verdict.REBUILD, Verdict.FINISH):
+        then = f"and then statement {number} again, once" if verdict is Verdict.REBUILD else "and goes on"
+        yield f"{APPLY}   which runs  {'; '.join(judgement.cleanup)}  {then}."
+    elif judgement is not None:
+        yield "Choose one of these, then run  " + APPLY
+        for way in judgement.ways:
+            yield from _way(step, way)
+
+
+def _way(step: Step, way: Way) -> Iterator[str]:
+    migration = step.migration
+    yield f"- {way.words}:" if way.sql or way.resolve else f"- {way.words}."
+    yield from (f"    {sql};" for sql in way.sql)
+    if way.resolve is not None:
+        option = "--done" if way.resolve is Resolution.DONE else "--redo"
+        yield f"    python manage.py sqlmigrate_repair resolve {migration.label} {migration.digits} {option}"
+
+
+def _about(step: Step, statement: Statement, message: str) -> Finding:
+    migration = step.migration
+    return Finding(
+        "partial",
+        Severity.ERROR,
+        message,
+        "",
+        migration.id,
+        migration.file.location,
+        statement.line,
+        statement.column,
+    )

@@ -1,0 +1,224 @@
+"""Files that run statement by statement: recorded as they go, stopped half way, resumed where they stopped."""
+
+from __future__ import annotations
+
+import json
+
+from tests.faults.scene import FaultySite
+
+DONE = """\
+-- transaction: off
+CREATE TABLE t (a int);
+INSERT INTO t VALUES (1), (2);
+CREATE INDEX CONCURRENTLY t_a ON t (a);
+"""
+STOPPED = """\
+project.001_t stopped at statement 4 of 5, in line 5.
+
+  migrations_sql/001_t.sql:5:1
+    4 | CREATE INDEX CONCURRENTLY t_a ON t (a);
+  > 5 | SELECT 1 / 0;
+      | ^
+    6 | CREATE TABLE u (a int);
+  PostgreSQL 22012: division by zero
+
+"""
+
+
+def progress(site: FaultySite) -> list[tuple[str, int, int]]:
+    rows = (row for row in site.ledger() if row["label"] == "project")
+    return [(row["state"], row["statements_done"], row["statements_total"]) for row in rows]
+
+
+def oid(site: FaultySite, relation: str) -> int:
+    return int(site.query("SELECT to_regclass(%s)::oid::bigint", relation)[0][0])
+
+
+def is_valid(site: FaultySite, index: str) -> bool:
+    return site.query("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", index) == [(True,)]
+
+
+def test_w03_a_lone_concurrent_index_needs_no_mark(site: FaultySite) -> None:
+    site.write("001_t.sql", "CREATE TABLE t (a int);\n")
+    site.write("002_i.sql", "CREATE INDEX CONCURRENTLY t_a ON t (a);\n")
+    site.write("003_d.sql", "DROP INDEX CONCURRENTLY t_a;\n")
+
+    built = site.apply("project", "002")
+    valid = is_valid(site, "t_a")
+    dropped = site.apply()
+
+    assert (built.returncode, built.stderr, dropped.returncode, dropped.stderr) == (0, "", 0, "")
+    assert valid
+    assert not site.has("t_a")
+    assert [row["mode"] for row in site.ledger()[2:]] == ["statements", "statements"]
+
+
+def test_f47_w04_each_of_many_statements_is_sent_alone_and_journalled(site: FaultySite) -> None:
+    numbers = range(1, 13)
+    site.write("001_t.sql", "CREATE TABLE t (a int);\n")
+    site.write("002_i.sql", "".join(f"CREATE INDEX CONCURRENTLY t_{n} ON t (a); " for n in numbers))
+
+    ended = site.apply()
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert all(is_valid(site, f"t_{n}") for n in numbers)
+    assert [e["detail"]["number"] for e in site.events("statement_started")] == list(numbers)
+    assert [e["detail"]["number"] for e in site.events("statement_finished")] == list(numbers)
+    assert progress(site) == [("applied", 1, 1), ("applied", 12, 12)]
+
+
+def test_w02_a_transaction_within_such_a_file_is_kept_whole_or_not_at_all(site: FaultySite) -> None:
+    text = "-- transaction: off\nCREATE TABLE t (a int);\nBEGIN;\nINSERT INTO t VALUES (1);\n"
+    text += "INSERT INTO t VALUES (%s);\nEND;\n"
+    site.write("001_t.sql", text % "'x'")
+
+    failed = site.apply()
+
+    assert failed.returncode == 7
+    assert "stopped at statement 4 of 5, in line 5" in failed.stderr
+    assert site.query("SELECT * FROM t") == []
+    assert progress(site) == [("partial", 1, 5)]
+
+    site.write("001_t.sql", text % 2)
+    assert site.apply().returncode == 0
+    assert site.query("SELECT * FROM t") == [(1,), (2,)]
+
+
+def test_copy_data_are_loaded_and_the_session_is_what_the_file_made_it(site: FaultySite) -> None:
+    site.query("CREATE SCHEMA s")
+    site.write(
+        "001_t.sql",
+        "-- transaction: off\nSET search_path = s;\nCREATE TABLE t (a int);\nCOPY t FROM stdin;\n1\n2\n\\.\n"
+        "CREATE TEMP TABLE x AS SELECT max(a) AS a FROM t;\nINSERT INTO t SELECT a + 1 FROM x;\nVACUUM t;\n",
+    )
+
+    ended = site.apply()
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert site.query("SELECT a FROM s.t ORDER BY a") == [(1,), (2,), (3,)]
+
+
+def test_a_file_whose_first_effect_fails_leaves_nothing_and_is_not_recorded(site: FaultySite) -> None:
+    site.write("001_i.sql", "SET maintenance_work_mem = '16MB';\nCREATE INDEX CONCURRENTLY i ON nowhere (a);\n")
+
+    failed = site.apply()
+
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("project.001_i failed.\n")
+    assert "Nothing of this file was kept; 1 migration was applied in this run before it." in failed.stderr
+    assert site.recorded() == []
+
+
+def test_a_file_that_fails_behind_statements_that_are_done_is_repaired_from_there_on(site: FaultySite) -> None:
+    site.write("001_t.sql", f"{DONE}SELECT 1 / 0;\nCREATE TABLE u (a int);\n")
+    failed = site.apply()
+    before = oid(site, "t_a")
+
+    status = site.run("sqlmigrate_status").stdout
+    plan = site.apply("--plan").stdout
+    site.write("001_t.sql", f"{DONE}SELECT 1;\nINSERT INTO t VALUES (3);\nCREATE TABLE u (a int);\n")
+    resumed = site.apply()
+
+    assert (failed.returncode, failed.stderr.startswith(STOPPED)) == (7, True), failed.stderr
+    assert "Statements 1 to 3 are done and recorded. Statement 4 was rolled back." in failed.stderr
+    assert "[!] 001_t  (partial, 3 of 5 statements, line 5, begun " in status
+    assert "resumes at statement 4 (line 5), statement by statement, 5 statements" in plan
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert "resumed at statement 4" in resumed.stdout
+    assert site.query("SELECT a FROM t ORDER BY a") == [(1,), (2,), (3,)]
+    assert (site.has("u"), oid(site, "t_a")) == (True, before)
+    assert progress(site) == [("applied", 6, 6)]
+
+
+def test_statements_that_are_done_must_not_be_changed(site: FaultySite) -> None:
+    site.write("001_t.sql", f"{DONE}SELECT 1 / 0;\n")
+    site.apply()
+    site.write("001_t.sql", f"{DONE.replace('(1), (2)', '(1)')}SELECT 1;\n")
+
+    refused = site.apply()
+
+    assert refused.returncode == 7
+    assert "the statements that are done are no longer those that were run" in refused.stderr
+    assert progress(site) == [("partial", 3, 4)]
+    site.write("001_t.sql", f"{DONE}SELECT 1;\n")
+    assert site.apply().returncode == 0
+
+
+def test_a_half_done_file_is_seen_by_status_check_and_json(site: FaultySite) -> None:
+    site.write("001_t.sql", f"{DONE}SELECT 1 / 0;\n")
+    site.apply()
+
+    document = json.loads(site.run("sqlmigrate_status", "--format", "json").stdout)
+    planned = json.loads(site.apply("--plan", "--format", "json").stdout)
+
+    entry = document["migrations"][-1]
+    assert (entry["state"], entry["statements_done"], entry["statements_total"], entry["next_line"]) == (
+        "partial",
+        3,
+        4,
+        5,
+    )
+    assert (document["summary"]["partial"], document["summary"]["integrity"]) == (1, "valid")
+    assert planned["steps"][0]["resumes_at"] == 4
+    assert site.run("sqlmigrate_status", "--check").returncode == 7
+    assert site.apply("--check").returncode == 7
+
+
+def test_a_half_done_file_cannot_be_recorded_without_running(site: FaultySite) -> None:
+    site.write("001_t.sql", f"{DONE}SELECT 1 / 0;\n")
+    site.apply()
+
+    refused = site.apply("--fake")
+
+    assert refused.returncode == 7
+    assert "Half done by an earlier run, so it cannot be recorded without running." in refused.stderr
+
+
+def test_a_session_is_made_anew_for_the_statements_that_are_left(site: FaultySite) -> None:
+    site.query("CREATE SCHEMA s")
+    head = (
+        "-- transaction: off\nSET search_path = s;\nCREATE TEMP TABLE x AS SELECT 7 AS a;\nCREATE TABLE t (a int);\n"
+    )
+    site.write("001_t.sql", f"{head}SELECT 1 / 0;\nINSERT INTO t SELECT a FROM x;\n")
+    site.apply()
+    site.write("001_t.sql", f"{head}INSERT INTO t SELECT a FROM x;\n")
+
+    resumed = site.apply()
+
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert site.query("SELECT a FROM s.t") == [(7,)]
+
+
+def test_what_only_the_server_knows_to_refuse_a_transaction_runs_outside_of_one(site: FaultySite) -> None:
+    site.write(
+        "001_p.sql",
+        "CREATE TABLE p (a int) PARTITION BY LIST (a);\nCREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);\n"
+        "CREATE INDEX p_a ON p (a);\nCREATE TABLE log (n int);\n"
+        "CREATE PROCEDURE twice() LANGUAGE plpgsql AS $$ BEGIN FOR i IN 1..2 LOOP\n"
+        "INSERT INTO log VALUES (i); COMMIT; END LOOP; END $$;\n",
+    )
+    site.write("002_r.sql", "REINDEX TABLE p;\n")
+    refused = site.apply()
+    site.write("002_r.sql", "-- transaction: off\nREINDEX TABLE p;\nCALL twice();\n")
+
+    applied = site.apply()
+
+    assert refused.returncode == 1
+    assert "PostgreSQL 25001" in refused.stderr
+    assert "begins with the line  -- transaction: off" in refused.stderr
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.query("SELECT n FROM log ORDER BY n") == [(1,), (2,)]
+
+
+def test_a_role_the_file_takes_on_does_not_keep_the_journal_from_being_written(site: FaultySite) -> None:
+    site.query("CREATE TABLE t (a int)")
+    site.write(
+        "001_t.sql",
+        "-- transaction: off\nSET ROLE pg_read_all_data;\nSELECT * FROM t;\nRESET ROLE;\n"
+        "CREATE INDEX CONCURRENTLY i ON t (a);\n",
+    )
+
+    ended = site.apply()
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert progress(site) == [("applied", 4, 4)]
