@@ -61,11 +61,11 @@ class Scene:
         return Cause(caught.value.pgcode or "")
 
     @contextmanager
-    def transaction(self, sql: str) -> Iterator[None]:
-        """Another session's transaction, open for the length of the block."""
+    def transaction(self, sql: str) -> Iterator[int]:
+        """Another session's transaction, open for the length of the block; its pid."""
         with closing(self.database.connect()) as session:
             _send(session, f"BEGIN; {sql}")
-            yield
+            yield session.info.backend_pid
 
     @contextmanager
     def begun(self, sql: str) -> Iterator[tuple[int, list[Cause]]]:
@@ -75,7 +75,7 @@ class Scene:
             thread = threading.Thread(target=lambda: causes.append(_cause(session, sql)))
             thread.start()
             pid = session.info.backend_pid
-            until(lambda: self.run(f"SELECT pg_blocking_pids({pid}) <> '{{}}'") == [(True,)])
+            until(lambda: self.blockers(pid))
             yield pid, causes
             thread.join()
         until(lambda: not self.run(f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"))
@@ -85,6 +85,11 @@ class Scene:
         with self.transaction(behind), self.begun(sql) as (pid, causes):
             self.run(f"SELECT pg_{how}_backend({pid})")
         return causes[0]
+
+    def blockers(self, pid: int) -> list[int]:
+        """Whom a process waits for."""
+        found: list[int] = self.run(f"SELECT pg_blocking_pids({pid})")[0][0]
+        return found
 
     def oid(self, name: str) -> int:
         found: int = self.run(f"SELECT '{name}'::regclass::oid::int8")[0][0]

@@ -8,19 +8,18 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sqlmigrations.backends.base import Connection
-from sqlmigrations.backends.catalog import observe
 from sqlmigrations.observation import Observation, Partition
 from sqlmigrations.resume import Cause, Judgement, Problem, Verdict, Way
-from tests.faults.scene import lend_role
+from tests.faults.scene import lend_role, until
 from tests.inprocess import LocalSite
-from tests.interruptions import READER, SNAPSHOT, WRITER, Scene, told
+from tests.interruptions import READER, SNAPSHOT, WRITER, Scene
 
 LOST, CANCELLED, TIMED_OUT, DUPLICATES = Cause(), Cause("57014"), Cause("55P03"), Cause("23505")
 BUILD = "CREATE INDEX CONCURRENTLY i ON t (a)"
@@ -298,6 +297,33 @@ def test_f44_a_drop_that_was_cancelled_is_run_again(scene: Scene) -> None:
     assert scene.judged(sql, before, LOST) == Judgement(Verdict.DONE, "The index i was there before, and is gone.")
 
 
+def test_f44_an_index_that_is_dead_already_is_dropped(scene: Scene) -> None:
+    sql = "DROP INDEX CONCURRENTLY i"
+    scene.run("CREATE INDEX i ON t (a)")
+    before = scene.see(sql)
+    cause = interrupted_late(scene, sql)
+
+    judgement = scene.judged(sql, before, cause)
+
+    (dead,) = scene.see(sql).indexes
+    assert (dead.valid, dead.ready, dead.live) == (False, False, False)
+    assert judgement.verdict is Verdict.RUN
+    assert scene.confirmed(sql, before) is None
+
+
+def interrupted_late(scene: Scene, sql: str) -> Cause:
+    """Cancels what waits twice for everybody who uses the table, while it does so for the second time."""
+    with ExitStack() as early, ExitStack() as late:
+        first = early.enter_context(scene.transaction(READER))
+        pid, causes = late.enter_context(scene.begun(sql))
+        second = late.enter_context(scene.transaction(READER))
+        assert scene.blockers(pid) == [first]
+        early.close()
+        until(lambda: scene.blockers(pid) == [second])
+        scene.run(f"SELECT pg_cancel_backend({pid})")
+    return causes[0]
+
+
 def test_an_index_made_after_the_drop_began_is_not_dropped(scene: Scene) -> None:
     sql = "DROP INDEX CONCURRENTLY i"
     scene.run("CREATE INDEX i ON t (a)")
@@ -342,6 +368,19 @@ def test_f44_a_reindex_that_was_cancelled_at_its_end_is_not_repeated(scene: Scen
         Verdict.FINISH,
         ("DROP INDEX CONCURRENTLY public.i_ccold",),
     )
+    scene.clean_up(judgement)
+    assert scene.indexes() == [("i", True)]
+
+
+def test_f44_what_a_reindex_was_about_to_drop_is_dropped(scene: Scene) -> None:
+    sql = "REINDEX INDEX CONCURRENTLY i"
+    scene.run("CREATE INDEX i ON t (a)")
+    before = scene.see(sql)
+    cause = interrupted_late(scene, sql)
+
+    judgement = scene.judged(sql, before, cause)
+
+    assert (judgement.verdict, judgement.cleanup) == (Verdict.FINISH, ("DROP INDEX CONCURRENTLY public.i_ccold",))
     scene.clean_up(judgement)
     assert scene.indexes() == [("i", True)]
 
@@ -471,6 +510,28 @@ def test_names_are_found_as_the_session_finds_them(scene: Scene) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("CREATE INDEX CONCURRENTLY i ON u (a)", Observation()),
+        ("DROP INDEX CONCURRENTLY u", Observation()),
+        ("DROP INDEX CONCURRENTLY t", Observation(object="public.t", other="table")),
+        ("REINDEX TABLE CONCURRENTLY u", Observation()),
+        ("ALTER TABLE u DETACH PARTITION v CONCURRENTLY", Observation(partition=Partition.MISSING)),
+        ("DROP DATABASE u", Observation()),
+        ("VACUUM", Observation()),
+    ],
+)
+def test_of_what_is_not_there_nothing_is_seen(scene: Scene, sql: str, expected: Observation) -> None:
+    assert scene.see(sql) == expected
+
+
+def test_a_partition_of_a_table_that_is_not_there_is_seen_as_detached(scene: Scene) -> None:
+    seen = scene.see("ALTER TABLE u DETACH PARTITION t CONCURRENTLY")
+
+    assert (seen.table, seen.object, seen.partition) == ("", "public.t", Partition.DETACHED)
+
+
 def test_looking_waits_for_nobody(scene: Scene) -> None:
     scene.run("CREATE INDEX i ON t (lower(b)) WHERE a > 1; SET lock_timeout = '100ms'")
     partitioned(scene)
@@ -587,4 +648,3 @@ def test_what_was_seen_survives_the_journal(scene: Scene) -> None:
 
     assert [Observation.from_json(one) for one in kept] == seen
     assert Observation.from_json({**kept[0], "later": 1}) == seen[0]
-    assert observe(scene.connection, told("VACUUM")) == Observation()

@@ -162,6 +162,10 @@ def test_f82_a_leftover_is_cleaned_up_once_and_only_when_the_cause_can_pass(
     assert judged(sql, before, now, sqlstate, rebuilt).verdict is verdict
 
 
+def test_that_there_is_no_table_is_said() -> None:
+    assert judged(BUILD, NOTHING, NOTHING) == Judgement(Verdict.RUN, "There is no table s.t.")
+
+
 @pytest.mark.parametrize("before", [TABLE, having(INVALID)])
 def test_an_invalid_index_is_never_offered_to_be_taken_as_it_is(before: Observation) -> None:
     judgement = judged(BUILD, before, having(INVALID), "42P07")
