@@ -75,6 +75,9 @@ _CLASSES = MappingProxyType(
     }
 )
 
+# What ended a statement that only had to wait: it may do so again for as long as the others are there.
+_WAITED_IN_VAIN = frozenset({"55P03", "57014"})
+
 # Only the server's word of a row that is being written has a detail: ALTER TABLE's of those that are there has none.
 _NOT_NULL = "23502"
 _NO_VALUE = (
@@ -129,7 +132,7 @@ def advice(server: ServerError, blockers: Sequence[Blocker] = ()) -> str:
         server: What it said.
         blockers: Who stood in the way of the statement, the nearest first.
     """
-    if blockers:
+    if blockers and server.sqlstate in _WAITED_IN_VAIN:
         return f"{_way_free(blockers[0])} Then run  {APPLY}"
     if server.sqlstate == _NOT_NULL and server.detail:
         return f"{_NO_VALUE} Then run  {APPLY}"
@@ -146,9 +149,8 @@ def repair(action: str, id: str, *options: str) -> str:
 
 def _way_free(blocker: Blocker) -> str:
     if not blocker.pid:
-        return (
-            "End the prepared transaction with COMMIT PREPARED or ROLLBACK PREPARED (SELECT * FROM pg_prepared_xacts)."
-        )
+        gid = (blocker.query or "...").replace("'", "''")
+        return f"End it: ROLLBACK PREPARED '{gid}' , or COMMIT PREPARED, by a superuser or the role that made it."
     return (
         f"Wait until pid {blocker.pid} has ended its transaction, or end it with  "
         f"SELECT pg_terminate_backend({blocker.pid}) , or choose a quieter time."

@@ -264,7 +264,7 @@ class Run:
         return Result.SKIPPED
 
     def _kept(self, attempts: int) -> str:
-        tried = f" by {attempts} attempts" if attempts > 1 else ""
+        tried = f" after {attempts} attempts" if attempts > 1 else ""
         return f"Nothing of this file was kept{tried}; {self._done_before()} before it."
 
     def _done_before(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrations.guidance import STATES, advice, can_pass, connection_advice
-from sqlmigrations.types import ServerError
+from sqlmigrations.types import Blocker, ServerError
 
 APPLY = "python manage.py sqlmigrate_apply"
 
@@ -102,3 +102,20 @@ def test_an_empty_value_that_a_statement_writes_is_told_from_one_that_is_there()
 )
 def test_who_has_waited_is_not_told_to_wait(words: str, said: str) -> None:
     assert connection_advice(ServerError("", words, lost=True), waited=True) == said
+
+
+def test_who_is_in_the_way_is_what_the_advice_is_about() -> None:
+    web = Blocker(4711, "shop", "web", "idle in transaction", 38.0, "invoices")
+    forgotten = Blocker(0, "shop", "", "prepared transaction", 38.0, "invoices", "it's")
+
+    assert advice(ServerError("55P03", "canceling statement due to lock timeout"), [web]) == (
+        "Wait until pid 4711 has ended its transaction, or end it with  SELECT pg_terminate_backend(4711) , or choose "
+        "a quieter time. Then run  python manage.py sqlmigrate_apply"
+    )
+    assert advice(ServerError("55P03", "canceling statement due to lock timeout"), [forgotten]) == (
+        "End it: ROLLBACK PREPARED 'it''s' , or COMMIT PREPARED, by a superuser or the role that made it. Then run  "
+        "python manage.py sqlmigrate_apply"
+    )
+    assert advice(ServerError("40P01", "deadlock detected"), [web]) == advice(
+        ServerError("40P01", "deadlock detected")
+    )

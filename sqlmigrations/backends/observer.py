@@ -35,9 +35,11 @@ WITH waited AS (
      LIMIT 1
 ), prepared AS (
     SELECT p.owner::text, p.prepared, p.gid
-      FROM pg_catalog.pg_prepared_xacts AS p
-      JOIN pg_catalog.pg_locks AS l ON l.pid IS NULL AND l.virtualtransaction LIKE '%%/' || p.transaction::text
-     WHERE l.granted AND l.relation = (SELECT relation FROM waited)
+      FROM pg_catalog.pg_locks AS held
+      JOIN pg_catalog.pg_locks AS own
+        ON own.pid IS NULL AND own.virtualtransaction = held.virtualtransaction AND own.locktype = 'transactionid'
+      JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction = own.transactionid
+     WHERE held.pid IS NULL AND held.granted AND held.relation = (SELECT relation FROM waited)
      LIMIT 1
 )
 SELECT b.pid,

@@ -80,7 +80,8 @@ def test_f35_a_table_that_somebody_reads_for_ever_is_left_to_the_other_readers(s
     assert "), holds invoice\n" in run.stderr
     assert "whose last statement is: SELECT '...' FROM invoice\n" in run.stderr
     assert (
-        "Nothing of this file was kept by 3 attempts; 2 migrations were applied in this run before it." in run.stderr
+        "Nothing of this file was kept after 3 attempts; 2 migrations were applied in this run before it."
+        in run.stderr
     )
     assert f"SELECT pg_terminate_backend({blocker.pid}) , " in run.stderr
     assert "ada@example.org" not in run.stderr + run.stdout
