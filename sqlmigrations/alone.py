@@ -107,7 +107,8 @@ def settle(session: Session, books: Bookkeeper, it: Lonely, begun: Begun) -> Jud
     """What became of a statement that an earlier run has begun, as the catalog and a person have it.
 
     Returns:
-        With a verdict of ``DONE`` or ``RUN``; what an interrupted one left has been removed.
+        ``DONE`` and ``RUN``; ``FINISH`` and ``REBUILD`` when what it left has been removed, which makes it done or to
+        be run.
 
     Raises:
         NotDone: A person has to decide.
@@ -121,8 +122,6 @@ def settle(session: Session, books: Bookkeeper, it: Lonely, begun: Begun) -> Jud
     judgement = judge(it.effect, begun.before, now, cause, 0 if redo else begun.rebuilt)
     if judgement.verdict in (Verdict.REBUILD, Verdict.FINISH):
         clean(session, books, it, judgement)
-        verdict = Verdict.RUN if judgement.verdict is Verdict.REBUILD else Verdict.DONE
-        return Judgement(verdict, judgement.reason)
     if judgement.verdict is Verdict.DECIDE and not redo:
         raise NotDone(None, judgement, left=True)
     return Judgement(Verdict.RUN, judgement.reason) if judgement.verdict is Verdict.DECIDE else judgement

@@ -47,7 +47,7 @@ def _created(case: Case, index: Index) -> Judgement:
         return done(f"The index {index.name} is there, and was not there before.")
     left = f"The index {index.name} was left invalid {case.why}."
     if case.may_clean_up:
-        return Judgement(Verdict.REBUILD, left, drops([index]))
+        return Judgement(Verdict.REBUILD, left, drops([index]), warning=warning_of(index))
     return decide(left, *ways_with(index, case.cause.sqlstate), warning=warning_of(index))
 
 
@@ -117,13 +117,11 @@ def reindexed(case: Case) -> Judgement:
     if case.now.builders:
         return _busy(case, f"{names} {'is' if len(ours) == 1 else 'are'} not valid")
     fact = f"The REINDEX left {names} behind {case.why}.{stays}"
+    warning = " ".join(filter(None, map(warning_of, ours)))
     if case.may_clean_up:
-        return Judgement(Verdict.FINISH if complete else Verdict.REBUILD, fact, drops(ours))
-    return decide(
-        fact,
-        Way("Drop what was left behind; the next apply runs the statement again", drops(ours)),
-        warning=" ".join(filter(None, map(warning_of, ours))),
-    )
+        return Judgement(Verdict.FINISH if complete else Verdict.REBUILD, fact, drops(ours), warning=warning)
+    way = Way("Drop what was left behind; the next apply runs the statement again", drops(ours))
+    return decide(fact, way, warning=warning)
 
 
 def _staying(left: Sequence[Index]) -> str:
@@ -161,7 +159,7 @@ def ways_with(index: Index, sqlstate: str = "") -> tuple[Way, ...]:
     drop = Way(f"{first}; the next apply builds it anew", drops([index]))
     if sqlstate == _DUPLICATES:
         return (drop,)
-    return drop, Way("Or make it valid where it stands", (f"REINDEX INDEX CONCURRENTLY {index.name}",))
+    return drop, Way("Make it valid where it stands", (f"REINDEX INDEX CONCURRENTLY {index.name}",))
 
 
 def warning_of(index: Index) -> str:

@@ -65,14 +65,14 @@ def _half_detached(case: Case, table: str, partition: str) -> Judgement:
     stood = case.before.partition is Partition.PENDING
     why = "since before the statement began" if stood else case.why
     left = f"{partition} is detached from {table} half-way only, {why}."
-    if case.may_clean_up and not stood:
-        return Judgement(Verdict.FINISH, left, (finish,))
-    return decide(
-        left,
-        Way("Finish it; it waits for the queries that use the partition", (finish,)),
-        warning=f"Until then queries of {table} do not see the rows of {partition}, and no other partition of it can "
-        "be detached concurrently.",
+    warning = (
+        f"Until then queries of {table} do not see the rows of {partition}, and no other partition of it can "
+        "be detached concurrently."
     )
+    if case.may_clean_up and not stood:
+        return Judgement(Verdict.FINISH, left, (finish,), warning=warning)
+    way = Way("Finish it; it waits for the queries that use the partition", (finish,))
+    return decide(left, way, warning=warning)
 
 
 def _made(case: Case) -> Judgement:

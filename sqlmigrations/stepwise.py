@@ -270,9 +270,9 @@ class _Walk:
         try:
             if begun is not None and begun.digest == it.digest:
                 judgement = alone.settle(self._session, self._books, it, begun)
-                if judgement.verdict is Verdict.DONE:
+                if judgement.verdict in (Verdict.DONE, Verdict.FINISH):
                     return {"found": True}
-                it = replace(it, rebuilt=begun.rebuilt)
+                it = replace(it, rebuilt=begun.rebuilt + (judgement.verdict is Verdict.REBUILD))
             with self._place.watcher.watching(self._step, unit.first, statement, self._pid):
                 alone.run(self._session, self._books, it)
         except NotDone as failed:

@@ -226,6 +226,7 @@ def test_f46_the_way_out_begins_with_the_cause(sqlstate: str, words: str) -> Non
 )
 def test_what_an_invalid_index_does_to_writes_is_said(index: Index, warning: str) -> None:
     assert judged(BUILD, TABLE, having(index), "53100").warning == warning
+    assert judged(BUILD, TABLE, having(index)).warning == warning
 
 
 @pytest.mark.parametrize(
