@@ -374,3 +374,22 @@ def test_w18_a_hundred_thousand_inserts_take_little_memory_and_show_how_far_they
     assert numbers
     assert numbers == sorted(numbers)
     assert after.peak - before.peak < 6 * size
+
+
+@BOTH_DRIVERS
+def test_a_terminal_shows_whom_a_concurrent_build_waits_for(
+    site: FaultySite, screen: Screen, blocker: Other, driver: str
+) -> None:
+    blocker.run("ROLLBACK; BEGIN; LOCK TABLE invoices IN ROW EXCLUSIVE MODE")
+    site.write("001_a.sql", "CREATE INDEX CONCURRENTLY invoices_idx ON invoices (id);\n")
+    waiting = re.compile(
+        rf'  Applying project\.001_a\.\.\. waiting for (invoices, held by )?pid {blocker.pid} \(app "web", idle in '
+        r"transaction \d+ s\); statement 1 of 1, \d+ s, waiting for writers before build 0 %"
+    )
+
+    run = start_on(screen, site, "--no-color", DRIVER=driver)
+    until(lambda: waiting.fullmatch(screen.lines()[-1]))
+    blocker.leave()
+
+    assert run.wait(PATIENCE_S) == 0
+    assert timeless(screen.lines()) == ENDED
