@@ -59,6 +59,8 @@ def judged(sql: str, before: Observation | None, now: Observation, sqlstate: str
         (BUILD, TABLE, having(INDEX), Verdict.DONE),
         (BUILD, TABLE, having(INVALID), Verdict.REBUILD),
         (BUILD, TABLE, having(INVALID, builders=(7,)), Verdict.DECIDE),
+        (BUILD, TABLE, having(INDEX, builders=(7,)), Verdict.DONE),
+        ("CREATE INDEX i ON ONLY s.t (a)", TABLE, having(replace(INVALID, partitioned=True)), Verdict.DONE),
         (BUILD, TABLE, having(replace(INDEX, table="s.u", table_oid=6)), Verdict.DECIDE),
         (BUILD, TABLE, replace(TABLE, object="s.i", other="view"), Verdict.DECIDE),
         # Something stood there before.
@@ -164,6 +166,56 @@ def test_f82_a_leftover_is_cleaned_up_once_and_only_when_the_cause_can_pass(
 
 def test_that_there_is_no_table_is_said() -> None:
     assert judged(BUILD, NOTHING, NOTHING) == Judgement(Verdict.RUN, "There is no table s.t.")
+
+
+@pytest.mark.parametrize(
+    ("sql", "before", "now", "reason"),
+    [
+        (BUILD, having(INDEX), having(INDEX), "The index s.i was there before, so the statement did not make it."),
+        (
+            BUILD,
+            having(INDEX),
+            having(numbered(11)),
+            "The index s.i has replaced one that was there before, so the statement did not make it.",
+        ),
+        (GUARDED, having(INVALID), having(INVALID), "The index s.i was there before, and is invalid."),
+        (
+            BUILD,
+            TABLE,
+            having(replace(INDEX, table="s.u", table_oid=6)),
+            "The index s.i is on s.u, not on s.t, so the statement did not make it.",
+        ),
+        (
+            UNNAMED,
+            TABLE,
+            having(INDEX, numbered(11, "s.j")),
+            "Several indexes on s.t are new, perhaps the statement's own is among them: s.i, s.j.",
+        ),
+        (
+            REINDEX_TABLE,
+            TABLE,
+            having(numbered(11, "s.i_ccnew", valid=False), numbered(12, "s.j_ccnew", valid=False), builders=(7, 8)),
+            "s.i_ccnew, s.j_ccnew are not valid, and another session (pid 7, 8) is building an index on its table.",
+        ),
+    ],
+)
+def test_what_a_person_has_to_decide_is_said(sql: str, before: Observation, now: Observation, reason: str) -> None:
+    judgement = judged(sql, before, now)
+
+    assert (judgement.verdict, judgement.reason) == (Verdict.DECIDE, reason)
+
+
+def test_an_index_that_waits_for_its_partitions_may_be_taken_as_it_is() -> None:
+    waiting = having(replace(INVALID, partitioned=True))
+
+    judgement = judged("CREATE INDEX i ON ONLY s.t (a)", waiting, waiting)
+
+    assert [way.resolve for way in judgement.ways] == [Resolution.DONE, None]
+
+
+@pytest.mark.parametrize(("sqlstate", "count"), [("23505", 1), ("53100", 2), ("22012", 2)])
+def test_what_duplicates_stopped_cannot_be_made_valid_where_it_stands(sqlstate: str, count: int) -> None:
+    assert len(judged(BUILD, TABLE, having(INVALID), sqlstate).ways) == count
 
 
 @pytest.mark.parametrize("before", [TABLE, having(INVALID)])
