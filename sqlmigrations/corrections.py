@@ -6,15 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlmigrations import journal
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.decision import Action, Proposal
 from sqlmigrations.exceptions import IntegrityError, LockLost, LockNotObtained, OutcomeUnknown, StatementFailed
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse, sql_checksum
 from sqlmigrations.plan import passwords
 from sqlmigrations.recorder import Recorder, kept
 from sqlmigrations.records import RunMark
-from sqlmigrations.repair import Action, Proposal
 from sqlmigrations.resume import Resolution
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlMigration
@@ -40,6 +41,7 @@ UPDATE {{ledger}}
  {_AS_SHOWN}
 RETURNING 1
 """
+_LOOK = f"SELECT 1 FROM {{ledger}} {_AS_SHOWN} FOR UPDATE"
 _FORGET = f"DELETE FROM {{ledger}} AS m {_AS_SHOWN} RETURNING pg_catalog.to_jsonb(m)::text"
 
 _KEEP = """
@@ -98,12 +100,17 @@ class Corrections:
 
     def _correct(self, proposal: Proposal, reason: str) -> None:
         row, decision, migration = proposal.applied, proposal.decision, proposal.entry.migration
-        name = row.name
+        event, name = _EVENTS[decision.action], row.name
         detail: dict[str, object] = {"reason": reason}
         if decision.action is Action.ACCEPT and migration:
             self._write(_ACCEPT, self._content(migration), proposal)
             name = migration.name
             detail |= _accepted(proposal, migration)
+        elif proposal.doubt and decision.how:
+            self._write(_LOOK, [], proposal)
+            event = journal.RESOLVED
+            begun = proposal.doubt.begun
+            detail |= {"number": begun.number, "line": begun.line, "how": decision.how.value}
         elif decision.how is Resolution.DONE:
             self._write(_DONE, [], proposal)
             detail |= {"how": decision.how.value, "state_before": row.state}
@@ -112,7 +119,7 @@ class Corrections:
             how = {"how": decision.how.value} if decision.how else {}
             detail |= {**how, "row": json.loads(deleted)}
         what = (row.label, row.key, name)
-        self._recorder.note(self._queries, _EVENTS[decision.action], self._mark, detail, what)
+        self._recorder.note(self._queries, event, self._mark, detail, what)
 
     def _write(self, sql: str, values: Sequence[object], proposal: Proposal) -> Any:
         row = proposal.applied

@@ -5,14 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
-from sqlmigrations import adoption, conf, lease, pooling, rights
+from sqlmigrations import adoption, conf, inquiry, lease, pooling, rights
 from sqlmigrations import plan as planning
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.aliases import credentials, wrapper
 from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.corrections import Corrections, changed_meanwhile
+from sqlmigrations.decision import Decision, Proposal
 from sqlmigrations.exceptions import (
     ConfigurationError,
     IntegrityError,
@@ -23,43 +25,19 @@ from sqlmigrations.exceptions import (
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
+from sqlmigrations.options import DEFAULTS, Options
 from sqlmigrations.pending import Terms
 from sqlmigrations.plan import Plan
 from sqlmigrations.records import RunMark
-from sqlmigrations.repair import Decision, Proposal, propose
+from sqlmigrations.repair import propose
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
-from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, Status
+from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, State, Status
 
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
 
 _INSUFFICIENT_PRIVILEGE = "42501"
-_UNDEFINED_TABLE = "42P01"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a caller may ask of a run beside what the settings say.
-
-    Attributes:
-        target: How far to go.
-        mode: Run the files, or record them without running.
-        allow: Rules silenced for this run.
-        allow_late: Whether a number below an applied one may run.
-        lock_wait_ms: How long to wait for another run; ``None`` takes the setting.
-        wait_for_db_s: How long to wait for the server, seconds.
-    """
-
-    target: Target = EVERYTHING
-    mode: RunMode = RunMode.APPLY
-    allow: frozenset[str] = frozenset()
-    allow_late: bool = False
-    lock_wait_ms: int | None = None
-    wait_for_db_s: float = 0
-
-
-DEFAULTS = Options()
 
 
 class Executor:
@@ -166,7 +144,12 @@ class Executor:
             DatabaseUnavailable: The database cannot be reached.
         """
         loaded = self._load_sound()
-        return propose(decision, loaded, self._rows(Reader(self.database), _checksums(loaded))[1])
+        reader = Reader(self.database)
+        rows = self._rows(reader, _checksums(loaded))[1]
+        try:
+            return propose(decision, loaded, rows, partial(inquiry.ask, self.ledger, reader))
+        except StatementFailed as failed:
+            raise rights.unreadable(reader, self.ledger, rights.READING_JOURNAL, failed.server) from None
 
     def repair(self, proposal: Proposal, reason: str, lock_wait_ms: int | None = None) -> uuid.UUID:
         """Takes the lock, looks whether all is as it was proposed, and corrects the record of one migration.
@@ -185,8 +168,10 @@ class Executor:
         wait_ms = self.settings.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
         with lease.held(self.database, self.ledger, self._interruption, wait_ms, 0) as (lock, bench, tracking):
             queries = bench.session.connection
+            if proposal.entry.state is State.PARTIAL:
+                lease.await_statements(queries, self.database, self.ledger, wait_ms)
             rows = self.ledger.read(queries, _checksums(loaded)) if tracking is Tracking.PRESENT else ()
-            if propose(proposal.decision, loaded, rows) != proposal:
+            if propose(proposal.decision, loaded, rows, partial(inquiry.ask, self.ledger, queries)) != proposal:
                 raise changed_meanwhile(proposal)
             mark = self._mark()
             Corrections(self.ledger, bench.session, lock, mark).record(proposal, reason)
@@ -258,12 +243,8 @@ class Executor:
             tracking = self.ledger.tracking(queries)
             return tracking, self.ledger.read(queries, known) if tracking is Tracking.PRESENT else ()
         except StatementFailed as failed:
-            if failed.server.sqlstate == _INSUFFICIENT_PRIVILEGE:
-                needs = rights.READING if known is None else rights.READING_TEXTS
-                raise rights.unreadable(queries, self.ledger, needs, failed.server) from None
-            if failed.server.sqlstate == _UNDEFINED_TABLE:
-                raise self.ledger.incomplete(failed.server.message) from None
-            raise postgresql.unreachable(failed.server) from None
+            needs = rights.READING if known is None else rights.READING_TEXTS
+            raise rights.unreadable(queries, self.ledger, needs, failed.server) from None
 
 
 def _checksums(loaded: Loaded) -> list[str]:

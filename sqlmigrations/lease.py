@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from django.db import connections
 
 from sqlmigrations import conf, rights, signals
 from sqlmigrations.backends import locking, postgresql
+from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
 from sqlmigrations.interruption import Interruption
@@ -58,14 +59,10 @@ def held(
         LockNotObtained: Another run holds the lock.
         Interrupted: Asked for while it waited; nothing was changed.
     """
-
-    def announce(holder: locking.Holder | None) -> None:
-        signals.lock_waiting.send_robust(sender=Lease, database=database, holder=holder)
-
     interruption.check()
     guard = postgresql.open_lock_session(database, interruption, wait_for_db_s)
     try:
-        lock = locking.acquire(guard, locking.LockKey.of(ledger.schema), lock_wait_ms, announce)
+        lock = locking.acquire(guard, locking.LockKey.of(ledger.schema), lock_wait_ms, _announcing(database))
         _refuse_elsewhere(lock, conf.route(database))
         with closing(Bench(database, lock_wait_ms, interruption)) as bench:
             tracking = ledger.tracking(bench.session.connection)
@@ -87,3 +84,20 @@ def _refuse_elsewhere(lock: HeldLock, route: Route) -> None:
         f"database: a lock taken through it is not seen through {route.alias!r}. Nothing was changed.",
         remedy=f"Let {route.through!r} lead to the very server and database behind {route.alias!r}.",
     )
+
+
+def await_statements(connection: Connection, database: str, ledger: Ledger, wait_ms: int) -> None:
+    """Waits until no statement of an earlier run goes on without its runner; under the lock none begins.
+
+    Raises:
+        LockNotObtained: One went on all the time.
+    """
+    key = locking.LockKey.of(ledger.schema, locking.STATEMENTS)
+    locking.await_end(connection, key, wait_ms, _announcing(database))
+
+
+def _announcing(database: str) -> Callable[[locking.Holder | None], None]:
+    def announce(holder: locking.Holder | None) -> None:
+        signals.lock_waiting.send_robust(sender=Lease, database=database, holder=holder)
+
+    return announce

@@ -4,86 +4,36 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import Enum
 
+from sqlmigrations.decision import Action, Decision, Proposal
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.guidance import repair
 from sqlmigrations.integrity import compare
 from sqlmigrations.loader import Loaded
-from sqlmigrations.resume import Resolution
+from sqlmigrations.resolving import Ask, resolve
 from sqlmigrations.target import Target, unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, State
 
 
-class Action(Enum):
-    """What can be decided."""
+def propose(decision: Decision, loaded: Loaded, ledger: Sequence[Applied], ask: Ask) -> Proposal:
+    """Finds the migration and says what the decision would mean for it.
 
-    ACCEPT = "accept"
-    FORGET = "forget"
-    RESOLVE = "resolve"
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is asked for: one action, about one migration.
-
-    Attributes:
-        how: Of RESOLVE, whether what is half done is to count as done, or to be run again.
-    """
-
-    action: Action
-    target: Target
-    how: Resolution | None = None
-
-    def __post_init__(self) -> None:
-        """Raises a ``ConfigurationError`` for what does not go together."""
-        if self.action is Action.RESOLVE and self.how is None:
-            raise ConfigurationError(
-                "To resolve is to say how: whether it is done, or to be run again. Nothing was changed.",
-                remedy="Add --done, or --redo.",
-            )
-        if self.action is not Action.RESOLVE and self.how is not None:
-            raise ConfigurationError(
-                f"--{self.how.value} is said of what is half done, by resolve. Nothing was changed.",
-                remedy=f"Leave out --{self.how.value}.",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A decision that can be carried out.
-
-    Attributes:
-        entry: The migration as it stands.
-        meaning: What will be recorded, and what will not be touched, as sentences.
-        is_grave: Whether a "yes" does not do: who agrees has to type the migration's name.
-    """
-
-    decision: Decision
-    entry: MigrationStatus
-    meaning: tuple[str, ...]
-    is_grave: bool = False
-
-    @property
-    def applied(self) -> Applied:
-        """The row it is about."""
-        assert self.entry.applied is not None
-        return self.entry.applied
-
-
-def propose(decision: Decision, loaded: Loaded, ledger: Sequence[Applied]) -> Proposal:
-    """Finds the migration and says what the decision would mean for it. Pure.
+    Args:
+        decision: What is asked for.
+        loaded: The files.
+        ledger: The rows, with the texts of files that differ.
+        ask: Asked about the statement in doubt, where that matters.
 
     Raises:
         ConfigurationError: There is no such migration, or its state does not allow this; says what is possible.
+        UnsafePlan: What the catalog says forbids it.
     """
     entries = compare(loaded, ledger).entries
     entry = _find(decision.target, entries, [source.label for source in loaded.sources])
     if decision.action is Action.ACCEPT:
         return _accept(decision, entry)
     if decision.action is Action.RESOLVE:
-        return _resolve(decision, entry)
+        return resolve(decision, entry, ask)
     return _forget(decision, entry, entries)
 
 
@@ -195,25 +145,3 @@ def _cannot_forget(entry: MigrationStatus) -> ConfigurationError:
     if entry.state is State.MODIFIED:
         remedy = f"Restore the file, or record it as it is: {repair('accept', entry.id)}"
     return ConfigurationError(message, remedy=remedy)
-
-
-def _resolve(decision: Decision, entry: MigrationStatus) -> Proposal:
-    row = entry.applied
-    if row is None or entry.state is not State.PARTIAL:
-        raise ConfigurationError(
-            f"{entry.id} is {entry.state.value}, not half done: there is nothing to resolve.",
-            remedy="Look at all of them: python manage.py sqlmigrate_status",
-        )
-    if decision.how is Resolution.DONE:
-        meaning = "It is recorded as applied. Nothing is run, so all that it says has to be in the database already."
-    elif entry.migration is None:
-        raise ConfigurationError(
-            f"{entry.id} is half done and its file is not here, so it cannot be run again.",
-            remedy=f"Bring the file back; or, when it is gone for good: {repair('forget', entry.id)}",
-        )
-    else:
-        meaning = (
-            "Its row is deleted; an event keeps it whole. The next apply runs it from its first statement, so what "
-            "took effect of it has to be undone by hand before, or to stand being run twice."
-        )
-    return Proposal(decision, entry, (f"It was begun and not finished (state {row.state}).", meaning))

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries
-from sqlmigrations.exceptions import ConfigurationError, StatementFailed
+from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
 from sqlmigrations.ledger import EVENTS, LEDGER, TEXTS, Ledger, Tracking, quote
 from sqlmigrations.types import ServerError
 
 Need = tuple[str, str]
 
+_INSUFFICIENT_PRIVILEGE = "42501"
+_UNDEFINED_TABLE = "42P01"
+
 READING: tuple[Need, ...] = ((LEDGER, "SELECT"),)
+READING_JOURNAL: tuple[Need, ...] = (*READING, (EVENTS, "SELECT"))
 READING_TEXTS: tuple[Need, ...] = (*READING, (TEXTS, "SELECT"))
 _WRITING: tuple[Need, ...] = (
     *((LEDGER, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE")),
-    (EVENTS, "INSERT"),
+    # The journal of a half-done file is read from the events.
+    *((EVENTS, right) for right in ("SELECT", "INSERT")),
     # ON CONFLICT (checksum) reads that column.
     *((TEXTS, right) for right in ("SELECT", "INSERT")),
 )
@@ -81,8 +87,12 @@ def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
         raise _lacking(f"The role {answer.user!r} may not create the schema {ledger.schema!r}.", [grant])
 
 
-def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: ServerError) -> ConfigurationError:
-    """The error for a role that was refused to read the tables."""
+def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: ServerError) -> SqlMigrationsError:
+    """The error for tables that could not be read: a right is missing, or a table, or the server does not answer."""
+    if server.sqlstate == _UNDEFINED_TABLE:
+        return ledger.incomplete(server.message)
+    if server.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        return postgresql.unreachable(server)
     try:
         answer = _ask(queries, ledger, needs)
     except StatementFailed:

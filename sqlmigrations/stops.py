@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from sqlmigrations.exceptions import DatabaseUnavailable, MigrationFailed, MigrationStopped, PartialMigration
 from sqlmigrations.failure import report
-from sqlmigrations.guidance import APPLY, advice
+from sqlmigrations.guidance import APPLY, advice, repair
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Finding, ServerError, Severity
-from sqlmigrations.verdicts import Judgement, Problem, Resolution, Verdict, Way
+from sqlmigrations.verdicts import Judgement, Problem, Verdict, Way
 
 _SELF_CURED = frozenset({"57014", "55P03", "40P01", "40001", ""})
 
@@ -116,8 +116,7 @@ def _way(step: Step, way: Way) -> Iterator[str]:
     yield f"- {way.words}:" if way.sql or way.resolve else f"- {way.words}."
     yield from (f"    {sql};" for sql in way.sql)
     if way.resolve is not None:
-        option = "--done" if way.resolve is Resolution.DONE else "--redo"
-        yield f"    python manage.py sqlmigrate_repair resolve {migration.label} {migration.digits} {option}"
+        yield f"    {repair('resolve', migration.id, f'--{way.resolve.value}')}"
 
 
 def _about(step: Step, statement: Statement, message: str) -> Finding:

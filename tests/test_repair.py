@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import pytest
 from django.db import transaction
 
+from sqlmigrations.decision import Action, Decision
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.executor import Executor
-from sqlmigrations.repair import Action, Decision
 from sqlmigrations.target import Target
 from sqlmigrations.text import checksum
 from tests.inprocess import LocalSite
@@ -186,7 +186,7 @@ def test_one_that_is_half_done_is_forgotten_and_runs_again(three: LocalSite, sta
     done = three.run("sqlmigrate_repair", "forget", "project", "3", *WHY)
 
     assert plain(done.stdout) == (
-        "project.003_c  (partial, applied WHEN)\n"
+        "project.003_c  (partial, begun WHEN)\n"
         f"It was begun and not finished (state {state}). Its row is deleted; an event keeps it whole.\n"
         "What took effect of it stays, and has to be undone by hand.\n"
         "It counts as never begun then: the next apply runs it from its first statement.\n"
@@ -203,7 +203,7 @@ def test_one_that_is_half_done_can_count_as_done(three: LocalSite, state: str) -
     done = three.run("sqlmigrate_repair", "resolve", "project", "3", "--done", *WHY)
 
     assert plain(done.stdout) == (
-        "project.003_c  (partial, applied WHEN)\n"
+        "project.003_c  (partial, begun WHEN)\n"
         f"It was begun and not finished (state {state}).\n"
         "It is recorded as applied. Nothing is run, so all that it says has to be in the database already.\n"
         "Resolved: project.003_c. The event says when, who and why.\n"

@@ -141,6 +141,19 @@ def hold(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[
         raise _still_running(holder(connection, key), waited)
 
 
+def await_end(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> None:
+    """Polls until nobody has a lock taken by ``hold``, and takes nothing; see ``acquire``.
+
+    Raises:
+        LockNotObtained: Somebody held it all the time.
+    """
+    waited, is_free = _poll(
+        connection, lambda: holder(connection, key) is None, wait_ms, lambda: on_wait(holder(connection, key))
+    )
+    if not is_free:
+        raise _still_running(holder(connection, key), waited)
+
+
 def _poll(
     connection: Connection, obtains: Callable[[], bool], wait_ms: int, tell: Callable[[], None]
 ) -> tuple[float, bool]:

@@ -9,17 +9,26 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from sqlmigrations.backends.aliases import credentials
+from sqlmigrations.decision import Action, Decision, Proposal
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ConfigurationError, Interrupted, UnsafePlan
 from sqlmigrations.executor import Executor
 from sqlmigrations.management import interrupts
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
-from sqlmigrations.repair import Action, Decision, Proposal
+from sqlmigrations.masking import mask_lines
+from sqlmigrations.parser import parse
+from sqlmigrations.plan import passwords
 from sqlmigrations.resume import Resolution
+from sqlmigrations.scanner import Statement
 from sqlmigrations.target import Target
+from sqlmigrations.types import SqlMigration, State
 
 _DONE = {Action.ACCEPT: "Accepted", Action.FORGET: "Forgotten", Action.RESOLVE: "Resolved"}
+
+
+# Of a statement; its place is told.
+_SHOWN_LINES = 12
 
 
 class Command(SqlMigrationsCommand):
@@ -52,6 +61,10 @@ class Command(SqlMigrationsCommand):
             help="With resolve: it is not, and is to be run again.",
         )  # fmt: skip
         add(
+            "--statement", type=int, metavar="N",
+            help="With resolve: which statement of the file, from 1. Defaults to the one in doubt.",
+        )  # fmt: skip
+        add(
             "--lock-wait", type=seconds, metavar="SECONDS",
             help="How long to wait for a run that is under way; LOCK_WAIT of the settings, 60 s.",
         )  # fmt: skip
@@ -68,7 +81,7 @@ class Command(SqlMigrationsCommand):
         self.progress = Progress(self.told, self.style, options["database"], verbosity)
         reason = _reason(options["reason"])
         target = Target(options["label"], options["version"])
-        decision = Decision(Action(options["action"]), target, options["how"])
+        decision = Decision(Action(options["action"]), target, options["how"], options["statement"])
         executor = Executor(options["database"])
         proposal = executor.propose(decision)
         self._show(proposal, executor.database)
@@ -80,13 +93,28 @@ class Command(SqlMigrationsCommand):
 
     def _show(self, proposal: Proposal, database: str) -> None:
         entry = proposal.entry
+        word = "begun" if entry.state is State.PARTIAL else "applied"
         when = f"{proposal.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}"
-        self.progress.say(self.style.MIGRATE_HEADING(f"{entry.id}  ({entry.state.value}, applied {when})"))
+        self.progress.say(self.style.MIGRATE_HEADING(f"{entry.id}  ({entry.state.value}, {word} {when})"))
+        if proposal.doubt and proposal.doubt.statement and entry.migration:
+            self._show_statement(proposal.doubt.begun.number, proposal.doubt.statement, entry.migration, database)
         if proposal.decision.action is Action.ACCEPT and entry.migration:
             for line in difference(proposal.applied, entry.migration, credentials(database)):
                 self.progress.say(f"  {line}")
         for sentence in proposal.meaning:
             self.progress.say(sentence)
+
+    def _show_statement(self, number: int, statement: Statement, migration: SqlMigration, database: str) -> None:
+        script = parse(migration)
+        self.progress.say(
+            f"  {migration.file.location}:{statement.line}:{statement.column}, "
+            f"statement {number} of {len(script.statements)}"
+        )
+        lines = mask_lines(statement.text, passwords(script) | credentials(database))
+        for line in lines[:_SHOWN_LINES]:
+            self.progress.say(f"    {line}")
+        if len(lines) > _SHOWN_LINES:
+            self.progress.say("    ...")
 
     def _ask(self, proposal: Proposal, *, interactive: bool) -> None:
         word = proposal.entry.id if proposal.is_grave else "yes"

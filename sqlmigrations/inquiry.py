@@ -1,0 +1,43 @@
+"""Asks journal and catalog about the statement of which nobody saw the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlmigrations import units
+from sqlmigrations.backends import catalog
+from sqlmigrations.backends.base import Queries
+from sqlmigrations.decision import Doubt
+from sqlmigrations.effects import effect
+from sqlmigrations.ledger import Ledger
+from sqlmigrations.parser import parse
+from sqlmigrations.scanner import Statement
+from sqlmigrations.types import MigrationStatus
+from sqlmigrations.units import Digest
+
+_PATH = frozenset(("search_path", "schema", "all"))
+
+
+def ask(ledger: Ledger, queries: Queries, entry: MigrationStatus) -> Doubt | None:
+    """The statement in doubt of a file that is half done; ``None`` when there is none, or no file.
+
+    Raises:
+        StatementFailed: The role may not read the journal, or the connection is gone.
+    """
+    if entry.migration is None or entry.progress is None:
+        return None
+    begun = ledger.unfinished(queries, entry.migration)
+    if begun is None:
+        return None
+    every = parse(entry.migration).statements
+    statement = every[begun.number - 1] if begun.number <= len(every) else None
+    if statement is None or Digest([statement]).value != begun.digest:
+        return Doubt(begun, None, None)
+    if any(_chooses_path(unit.lasting) for unit in units.cut(every)[0] if unit.last < begun.number):
+        return Doubt(begun, statement, None)
+    return Doubt(begun, statement, catalog.observe(queries, effect(statement)))
+
+
+def _chooses_path(lasting: Iterable[Statement]) -> bool:
+    """Whether names mean something else after it than in a session of ours."""
+    return any(token.value in _PATH for statement in lasting for token in statement.tokens())
