@@ -13,7 +13,7 @@ from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError, Statem
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark
-from sqlmigrations.types import Glimpse, Outcome, Result
+from sqlmigrations.types import Glimpse, Outcome, Pooling, Result
 
 _DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)
 
@@ -21,12 +21,13 @@ _DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)
 class History:
     """The story of one run; a run that performs no step leaves none in the table."""
 
-    def __init__(self, recorder: Recorder, mark: RunMark) -> None:
+    def __init__(self, recorder: Recorder, mark: RunMark, pooling: Pooling) -> None:
         self._recorder = recorder
         self._mark = mark
+        self._pooling = pooling
         self._open = False
         self._started = time.perf_counter()
-        signals.run_started.send_robust(sender=History, run_id=mark.id, database=mark.database)
+        signals.run_started.send_robust(sender=History, run_id=mark.id, database=mark.database, pooling=pooling)
 
     def ask(self, step: Step) -> None:
         """Asks the listeners of ``migration_started``.
@@ -47,7 +48,8 @@ class History:
     def open(self, queries: Queries, steps: int, mode: str) -> None:
         """Adds the event of the beginning, once; the tables have to be there."""
         if not self._open:
-            self._recorder.tell(queries, "run_started", self._mark, {"steps": steps, "mode": mode})
+            detail = {"steps": steps, "mode": mode, "pooling": self._pooling.value}
+            self._recorder.tell(queries, "run_started", self._mark, detail)
             self._open = True
 
     def watched(self, step: Step, glimpse: Glimpse) -> None:

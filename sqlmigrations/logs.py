@@ -49,8 +49,11 @@ def _log(level: int, message: str, **fields: object) -> None:
         logger.log(level, message, extra=extra | fields)
 
 
-def _run_started(run_id: object, database: str, **_: object) -> None:
-    _log(logging.DEBUG, f"Run started on {database}", event="run_started", run_id=str(run_id), database=database)
+def _run_started(run_id: object, database: str, pooling: Pooling, **_: object) -> None:
+    message, level = f"Run started on {database}", logging.DEBUG
+    if pooling is not Pooling.NONE:
+        message, level = f"{message}, proxied: {pooling.value} pooling", logging.INFO
+    _log(level, message, event="run_started", run_id=str(run_id), database=database)
 
 
 def _lock_waiting(database: str, holder: object, **_: object) -> None:

@@ -2,7 +2,7 @@
 
 * ``lock_waiting``: ``database``, ``holder`` - somebody else has the lock, told once per wait.
 * ``database_waiting``: ``database``, ``wait_s``, ``reason`` - the server is waited for, told once per wait.
-* ``run_started``: ``run_id``, ``database``.
+* ``run_started``: ``run_id``, ``database``, ``pooling`` - what stands between the runner and the server.
 * ``migration_started``: ``run_id``, ``database``, ``step``; a listener that raises vetoes the migration.
 * ``migration_watched``: ``run_id``, ``database``, ``step``, ``glimpse`` - about once a second while a file takes
   longer than a second; sent from a thread of its own, so that one may still come when its file has just ended.

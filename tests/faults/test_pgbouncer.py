@@ -386,3 +386,25 @@ def test_f09_in_the_tests_of_a_project_both_aliases_share_one_test_database(site
     assert (tested.stdout + tested.stderr).count("Creating test database") == 1
     assert site.ledger() == []
     assert site.query("SELECT 1 FROM pg_database WHERE datname = %s", f"test_{site.database.name}") == []
+
+
+@BOTH
+def test_f08_a_file_that_waits_for_a_lock_needs_no_observer(site: FaultySite, pool: Bouncer, driver: str) -> None:
+    site.query("CREATE TABLE a (id int)")
+    site.write("001_a.sql", "-- lock-timeout: 1500ms\nALTER TABLE a ADD COLUMN b int;\n")
+    blocker = site.database.connect()
+    with blocker.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE a")
+        runner = site.start_apply(DATABASE_URL=pool.url(site.database), DRIVER=driver)
+        waiting = "SELECT pid FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
+        until(lambda: site.query(waiting))
+        until(lambda: not site.query(waiting))
+        cursor.execute("COMMIT")
+    blocker.close()
+    applied = ended(runner)
+
+    assert applied.returncode == 0, applied
+    assert "attempt 1 gave up after" in applied.stdout
+    assert site.names() == ["001_a"]
+    assert lent(site, pool) <= {CLEAN, EMPTIED}
+    until(lambda: not advisory_locks(site))
