@@ -87,9 +87,9 @@ _NO_VALUE = (
 STATES = tuple(_ADVICE)
 
 _NOT_LENT = (
-    "If a pooler (PgBouncer) stands between, its server may be down, or it has no connection left to give: a run needs "
-    'two of them at the same time. Raise default_pool_size, or let runs connect past it by SQLMIGRATIONS["DIRECT"]. '
-    "To wait for it: --wait-for-db 30"
+    "If a pooler (PgBouncer) stands between, its server may be down, or it has no connection left to give: a run "
+    "needs two of them at the same time. Raise default_pool_size, or let runs connect past it by "
+    'SQLMIGRATIONS["DIRECT"]. To wait for it: --wait-for-db 30'
 )
 
 # A refused connection carries no SQLSTATE in every driver: the words of libpq and the server decide.

@@ -15,7 +15,7 @@ from sqlmigrations import glimpses, signals
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.glimpses import Occasion, Pace
 from sqlmigrations.masking import mask
-from sqlmigrations.types import Blocker, Result
+from sqlmigrations.types import Blocker, Pooling, Result
 
 logger = logging.getLogger("sqlmigrations")
 # Where the project configures no logging, the commands' own output is enough.

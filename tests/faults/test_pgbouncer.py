@@ -408,3 +408,25 @@ def test_f08_a_file_that_waits_for_a_lock_needs_no_observer(site: FaultySite, po
     assert site.names() == ["001_a"]
     assert lent(site, pool) <= {CLEAN, EMPTIED}
     until(lambda: not advisory_locks(site))
+
+
+@BOTH
+@pytest.mark.parametrize("way", ["past the pooler", "kept by the pooler"])
+def test_f09_a_file_outside_a_transaction_runs_where_a_session_is_kept(
+    site: FaultySite, way: str, driver: str
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_index.sql", CONCURRENT + "SET statement_timeout = '1h';\n" + CONCURRENT.replace("a_id", "a_id2"))
+    site.write("003_c.sql", "CREATE TABLE c (id int);\n")
+    declared = json.dumps({"SESSION_POOLED": ["default"]})
+    mode, setting = ("transaction", DIRECT) if way == "past the pooler" else ("session", declared)
+
+    with bouncer_before(site.database, mode, 2) as pool:
+        there = {"DATABASE_URL": pool.url(site.database), "DIRECT_URL": site.database.url}
+        applied = site.apply(**there, SQLMIGRATIONS_JSON=setting, DRIVER=driver)
+
+        assert applied.returncode == 0, applied
+        assert site.names() == ["001_a", "002_index", "003_c"]
+        assert site.query("SELECT count(*) FROM pg_index WHERE indrelid = 'a'::regclass AND indisvalid") == [(2,)]
+        until(lambda: lent(site, pool) == {CLEAN})
+    until(lambda: not advisory_locks(site))
