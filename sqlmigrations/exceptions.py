@@ -34,13 +34,15 @@ class SqlMigrationsError(Exception):
         message: What was met, where, and the state the database is in now.
         remedy: What to do; commands in it exist and can be typed as they stand.
         findings: The single problems, where there are several.
+        kept: What of a migration is there nevertheless, and what was applied before it; empty before the first one.
     """
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
-    def __init__(self, message: str, *, remedy: str = "", findings: Sequence[Finding] = ()) -> None:
+    def __init__(self, message: str, *, kept: str = "", remedy: str = "", findings: Sequence[Finding] = ()) -> None:
         super().__init__(message)
         self.message = message
+        self.kept = kept
         self.remedy = remedy
         self.findings = tuple(findings)
 
@@ -127,11 +129,10 @@ class MigrationFailed(SqlMigrationsError):
         kept: str = "",
         remedy: str = "",
     ) -> None:
-        super().__init__(message, remedy=remedy)
+        super().__init__(message, kept=kept, remedy=remedy)
         self.finding = finding
         self.excerpt = excerpt
         self.server = server
-        self.kept = kept
         self.notices: tuple[str, ...] = ()
         self.attempts = 1
         self.blockers: tuple[Blocker, ...] = ()

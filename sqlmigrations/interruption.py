@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlmigrations.exceptions import Interrupted
+from sqlmigrations.types import Finding
 
 # A cancel that arrives before its statement has no effect: it is sent again until the statement has answered.
 _INSIST_S = 0.2
+TO_GO_ON = "To go on: python manage.py sqlmigrate_apply"
 NOTHING_CHANGED = "Interrupted. Nothing was changed."
+# query_canceled
+CANCELLED = "57014"
 
 
 class Interruption:
@@ -69,16 +73,17 @@ class Interruption:
             with self._lock:  # A cancel on its way would hit the next statement.
                 self._cancel = None
 
-    def error(self, state: str) -> Interrupted:
-        """The error that the run ends with.
-
-        Args:
-            state: What the database is left in, as sentences.
-        """
-        return self._by(state, remedy="To go on: python manage.py sqlmigrate_apply")
+    def error(
+        self, message: str, *, kept: str = "", remedy: str = TO_GO_ON, findings: Sequence[Finding] = ()
+    ) -> Interrupted:
+        """The error that the run ends with; arguments as of every error."""
+        return self._by(message, kept=kept, remedy=remedy, findings=findings)
 
     def check(self, state: str = NOTHING_CHANGED) -> None:
-        """Ends the run here if it is asked for; see ``error``.
+        """Ends the run here if it is asked for.
+
+        Args:
+            state: What the database is left in.
 
         Raises:
             Interrupted: It is.
@@ -87,14 +92,14 @@ class Interruption:
             self.answer()
             raise self.error(state)
 
-    def pause(self, seconds: float, state: str = NOTHING_CHANGED) -> None:
+    def pause(self, seconds: float) -> None:
         """Waits for as long, unless the run is asked to end.
 
         Raises:
             Interrupted: It is.
         """
         self._asked.wait(seconds)
-        self.check(state)
+        self.check()
 
     def _insist(self) -> None:
         while not self._answered.is_set():

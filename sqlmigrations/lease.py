@@ -64,7 +64,7 @@ def held(
     try:
         lock = locking.acquire(guard, locking.LockKey.of(ledger.schema), lock_wait_ms, _announcing(database))
         _refuse_elsewhere(lock, conf.route(database))
-        with closing(Bench(database, lock_wait_ms, interruption)) as bench:
+        with closing(Bench(database, lock_wait_ms, interruption, wait_for_db_s)) as bench:
             tracking = ledger.tracking(bench.session.connection)
             rights.check_writing(bench.session.connection, ledger, tracking)
             yield Lease(lock, bench, tracking)

@@ -8,18 +8,16 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from itertools import count
 
-from sqlmigrations import retry, signals, stepwise, transaction
+from sqlmigrations import aftermath, retry, signals, stepwise, transaction
 from sqlmigrations.backends import postgresql
-from sqlmigrations.backends.base import CANCELLED, Connection
+from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock, Holder
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
     IntegrityError,
-    Interrupted,
     MigrationFailed,
-    MigrationStopped,
     SqlMigrationsError,
     StatementFailed,
 )
@@ -45,21 +43,22 @@ class RunMode(Enum):
 class Bench:
     """The work connection of a run: made anew after a file that left traces in it, or when it is lost."""
 
-    def __init__(self, database: str, fence_wait_ms: int, interruption: Interruption) -> None:
+    def __init__(self, database: str, fence_wait_ms: int, interruption: Interruption, wait_s: float = 0) -> None:
         self.interruption = interruption
+        self._wait_s = wait_s
         self._database = database
         # To PostgreSQL a lock_timeout of 0 is none at all; who does not want to wait waits for the shortest time.
         self.wait_ms = max(1, fence_wait_ms)
-        self.session = self._open(0)
+        self.session = self._open(wait_s)
 
     def renew(self, wait_s: float = 0) -> Session:
         """Closes the connection and opens another.
 
         Raises:
-            DatabaseUnavailable: The server did not let us in within ``wait_s`` seconds.
+            DatabaseUnavailable: The server did not let us in within ``wait_s`` seconds, or those of the run.
         """
         self.close()
-        self.session = self._open(wait_s)
+        self.session = self._open(max(wait_s, self._wait_s))
         return self.session
 
     def close(self) -> None:
@@ -123,9 +122,8 @@ class Run:
             attempts = 1
             if isinstance(error, MigrationFailed):
                 attempts = error.attempts
-                error.kept = error.kept or self._kept(attempts)
                 error.notices = self._notices(step)
-            error = self._interrupted(step, error) or error
+            error = aftermath.told(step, error, self._done_before(), self._bench.interruption)
             self.outcomes.append(Outcome(step.migration.id, Result.FAILED, _since(started), 0, attempts))
             with self._bench.interruption.shielded():
                 self._history.failed(self._queries, step, error)
@@ -148,20 +146,6 @@ class Run:
             with self._bench.interruption.shielded():
                 self._history.close(self._queries, self.outcomes, error)
 
-    def _interrupted(self, step: Step, error: SqlMigrationsError) -> Interrupted | None:
-        """The error in whose place the interruption is told, if that is what it came from."""
-        interruption = self._bench.interruption
-        if not interruption.asked:
-            return None
-        name, kept = step.migration.id, f"Nothing of this file was kept; {self._done_before()} before it."
-        if isinstance(error, MigrationFailed) and error.server and error.server.sqlstate == CANCELLED:
-            where = f" at {error.finding.place}" if error.finding.line else ""
-            rolled_back = "" if isinstance(error, MigrationStopped) else " and rolled back"
-            return interruption.error(f"{name} was interrupted{where}{rolled_back}. {error.kept}")
-        if isinstance(error, Interrupted):
-            return interruption.error(f"{name} was interrupted while it waited. {kept}")
-        return None
-
     @property
     def _queries(self) -> Connection:
         return self._bench.session.connection
@@ -174,6 +158,7 @@ class Run:
             self._history.open(self._queries, len(self.plan.steps), self._mode.value)
         except StatementFailed as failed:
             if not failed.server.lost:
+                self._bench.interruption.check()
                 raise
             # Idle since the last file: nothing was lost with it.
             self._bench.renew()
@@ -247,7 +232,7 @@ class Run:
         except DatabaseUnavailable as error:
             raise DatabaseUnavailable(
                 f"The connection was lost while {step.migration.id} was applied, and the server does not answer. "
-                f"Nothing of this file was kept. {error.message}",
+                f"{error.message}",
                 remedy="When the server is back: python manage.py sqlmigrate_apply --wait-for-db 60",
             ) from None
 
@@ -262,10 +247,6 @@ class Run:
                 remedy="Look at the two checkouts: python manage.py sqlmigrate_status",
             )
         return Result.SKIPPED
-
-    def _kept(self, attempts: int) -> str:
-        tried = f" after {attempts} attempts" if attempts > 1 else ""
-        return f"Nothing of this file was kept{tried}; {self._done_before()} before it."
 
     def _done_before(self) -> str:
         done = count_done(self.outcomes)

@@ -1,7 +1,8 @@
 """The doors for listeners: what a run tells while it goes on.
 
 * ``lock_waiting``: ``database``, ``holder`` - somebody else has the lock, told once per wait.
-* ``database_waiting``: ``database``, ``wait_s``, ``reason`` - the server is waited for, told once per wait.
+* ``database_waiting``: ``database``, ``wait_s``, ``reason`` - the server is waited for; told after a second, and every
+  half minute again, with the seconds it is waited for still.
 * ``run_started``: ``run_id``, ``database``, ``pooling`` - what stands between the runner and the server.
 * ``migration_started``: ``run_id``, ``database``, ``step``; a listener that raises vetoes the migration.
 * ``migration_watched``: ``run_id``, ``database``, ``step``, ``glimpse`` - about once a second while a file takes

@@ -15,14 +15,11 @@ from sqlmigrations import conf
 from sqlmigrations.backends.aliases import CONNECT_TIMEOUT_S, connect, credentials, misconfigured, own_wrapper, wrapper
 from sqlmigrations.backends.deadline import answered_within
 from sqlmigrations.exceptions import StatementFailed
-from sqlmigrations.interruption import Interruption
+from sqlmigrations.interruption import CANCELLED, Interruption
 from sqlmigrations.masking import mask
 from sqlmigrations.types import ServerError
 
 Row = tuple[Any, ...]
-
-# query_canceled
-CANCELLED = "57014"
 
 # How much of the data of a COPY is on its way at a time, characters.
 _PIECE = 65_536

@@ -20,7 +20,8 @@ from sqlmigrations.types import Pooling, Route, ServerError
 _ALWAYS = {"standard_conforming_strings": "on", "client_connection_check_interval": "500"}
 _POLL_S = 0.25
 # Who waits for the server for longer wants to know.
-_UNTOLD_S = 1
+_UNTOLD_S = 1.0
+_TELL_AGAIN_S = 30.0
 # transaction_timeout came with PostgreSQL 17.
 _UNHURRIED = {
     "idle_in_transaction_session_timeout": 0,
@@ -161,7 +162,7 @@ def _open(alias: str, name: str, settings: dict[str, int], interruption: Interru
 
 
 def _connect(alias: str, name: str, interruption: Interruption, wait_s: float) -> Connection:
-    started, told = time.monotonic(), False
+    started, tell_at = time.monotonic(), _UNTOLD_S
     while True:
         try:
             return Connection(alias, name, interruption)
@@ -171,10 +172,11 @@ def _connect(alias: str, name: str, interruption: Interruption, wait_s: float) -
                 raise unreachable(failed.server) from None
             if waited >= wait_s:
                 raise unreachable(failed.server, wait_s) from None
-            if not told and waited > _UNTOLD_S:
-                said = {"database": alias, "wait_s": wait_s, "reason": failed.server.message}
+            if waited > tell_at:
+                left_s = wait_s if tell_at == _UNTOLD_S else round(wait_s - waited)
+                said = {"database": alias, "wait_s": left_s, "reason": failed.server.message}
                 signals.database_waiting.send_robust(sender=Session, **said)
-                told = True
+                tell_at = waited + _TELL_AGAIN_S
             interruption.pause(min(_POLL_S, max(0.0, wait_s - waited)))
 
 

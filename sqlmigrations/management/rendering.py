@@ -22,7 +22,7 @@ def error_text(error: SqlMigrationsError) -> str:
     if isinstance(error, MigrationFailed):
         parts.append(_indented(_place_and_words(error)))
     parts += [_indented(finding_lines(finding)) for finding in error.findings]
-    closing = [error.kept] if isinstance(error, MigrationFailed) and error.kept else []
+    closing = [error.kept] if error.kept else []
     if error.remedy:
         closing += f"Next: {error.remedy}".split("\n")
     if closing:
@@ -82,12 +82,13 @@ def error_document(error: SqlMigrationsError) -> dict[str, object]:
     described: dict[str, object] = {
         "type": type(error).__name__,
         "message": error.message,
+        "kept": error.kept,
         "next": error.remedy,
         "findings": [finding_document(finding) for finding in error.findings],
     }
     if isinstance(error, MigrationFailed):
         described |= {"migration": error.finding.migration, "file": error.finding.location}
-        described |= {"line": error.finding.line, "column": error.finding.column, "kept": error.kept}
+        described |= {"line": error.finding.line, "column": error.finding.column}
         described |= {"attempts": error.attempts, "blockers": [asdict(blocker) for blocker in error.blockers]}
         described |= {"sqlstate": error.server.sqlstate, "server": error.server.message} if error.server else {}
     return {"result": "error", "exit_code": int(error.exit_code), "error": described}

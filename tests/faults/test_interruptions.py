@@ -47,8 +47,8 @@ def test_f21_a_signal_cancels_the_statement_and_rolls_its_file_back(
 
     assert stopped.returncode == code, stopped
     assert stopped.stderr == (
-        "project.002_b was interrupted at migrations_sql/002_b.sql:3:1 and rolled back. Nothing of this file was "
-        f"kept; 2 migrations were applied in this run before it.\n\n{NEXT}"
+        "project.002_b was interrupted at migrations_sql/002_b.sql:3:1 and rolled back.\n\n"
+        f"  Nothing of this file was kept; 2 migrations were applied in this run before it.\n{NEXT}"
     )
     assert stopped.stdout.endswith("  Applying project.002_b... INTERRUPTED\n")
     assert (site.recorded(), site.has("b")) == ([("001_a", "applied")], False)
@@ -274,7 +274,7 @@ def work():
             for step in run.plan.steps:
                 run.perform(step)
     except Interrupted as error:
-        print(error, told, int(error.exit_code), sep="\\n")
+        print(error, error.kept, told, int(error.exit_code), sep="\\n")
 
 threading.Thread(target=cancel).start()
 HERE_OR_IN_A_THREAD
@@ -292,8 +292,8 @@ def test_f21_another_thread_cancels_a_run(site: FaultySite, gate: Gate, driver: 
 
     assert ended.stderr == ""
     assert ended.stdout.splitlines() == [
-        "project.001_a was interrupted at migrations_sql/001_a.sql:3:1 and rolled back. Nothing of this file was "
-        "kept; no migrations were applied in this run before it.",
+        "project.001_a was interrupted at migrations_sql/001_a.sql:3:1 and rolled back.",
+        "Nothing of this file was kept; no migrations were applied in this run before it.",
         "[('project.001_a', 'Interrupted'), (None, 'Interrupted')]",
         "130",
     ]

@@ -1,0 +1,56 @@
+"""What a step that ended badly leaves behind: said in its error, or in that of the interruption it came from."""
+
+from __future__ import annotations
+
+from sqlmigrations.exceptions import (
+    DatabaseUnavailable,
+    Interrupted,
+    LockLost,
+    LockNotObtained,
+    MigrationFailed,
+    MigrationStopped,
+    SqlMigrationsError,
+)
+from sqlmigrations.guidance import APPLY
+from sqlmigrations.interruption import CANCELLED, TO_GO_ON, Interruption
+from sqlmigrations.plan import Step
+from sqlmigrations.types import Mode
+
+# After these nothing of a file in a transaction is there.
+_WITHOUT_TRACE = (MigrationFailed, DatabaseUnavailable, LockLost, LockNotObtained, Interrupted)
+_RESUMED = "What was done of it before is recorded; the next run goes on from there."
+
+
+def told(step: Step, error: SqlMigrationsError, before: str, interruption: Interruption) -> SqlMigrationsError:
+    """The error to be raised, with what was kept in it.
+
+    Args:
+        step: What ended badly.
+        error: How; what it says itself of what was kept stays.
+        before: What was applied before, as a clause.
+        interruption: If it was asked for, and this is what came of it, that is told.
+    """
+    if isinstance(error, _WITHOUT_TRACE) and not error.kept:
+        error.kept = _kept(step, error, before)
+    return (_interrupted(error, step, interruption) or error) if interruption.asked else error
+
+
+def _kept(step: Step, error: SqlMigrationsError, before: str) -> str:
+    if step.script.mode is Mode.STATEMENTS and not isinstance(error, MigrationFailed):
+        return _RESUMED
+    tried = f" after {error.attempts} attempts" if isinstance(error, MigrationFailed) and error.attempts > 1 else ""
+    return f"Nothing of this file was kept{tried}; {before} before it."
+
+
+def _interrupted(error: SqlMigrationsError, step: Step, interruption: Interruption) -> Interrupted | None:
+    name = step.migration.id
+    if isinstance(error, Interrupted):
+        return interruption.error(f"{name} was interrupted while it waited.", kept=error.kept)
+    if not isinstance(error, MigrationFailed) or error.server is None or error.server.sqlstate != CANCELLED:
+        return None
+    where = f" at {error.finding.place}" if error.finding.line else ""
+    if not isinstance(error, MigrationStopped):
+        return interruption.error(f"{name} was interrupted{where} and rolled back.", kept=error.kept)
+    # What stopped half way may be resumed with a word on how.
+    remedy = error.remedy if error.remedy.startswith(APPLY) else TO_GO_ON
+    return interruption.error(f"{name} was interrupted{where}.", kept=error.kept, remedy=remedy)
