@@ -1,13 +1,17 @@
-"""Servers that a test has for itself: one that asks for passwords and can be stopped, and a standby of it."""
+"""Servers that a test has for itself: one that asks for passwords and can be stopped or crash, and a standby of it."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
@@ -15,7 +19,7 @@ import psycopg2
 from project.embedded.account import choose
 from project.embedded.server import Server, binaries
 from tests.faults.scene import PATIENCE_S, until
-from tests.servers import socket_url
+from tests.servers import Database, socket_url
 
 _ACCESS = "local all postgres trust\nlocal replication postgres trust\nlocal all all scram-sha-256\n"
 
@@ -74,6 +78,40 @@ def lend_standby(primary: Server) -> Iterator[str]:
             standby.terminate()
             standby.wait(PATIENCE_S)
             log.close()
+
+
+@dataclass(frozen=True)
+class Elsewhere(Database):
+    """A database that is not on the session's server."""
+
+    address: str = ""
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+
+@contextmanager
+def lend_elsewhere(server: Server) -> Iterator[Elsewhere]:
+    """An empty database on a server of the test's own, which has to run again at the end."""
+    administration = Elsewhere("postgres", socket_url(server, "postgres"))
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    administration.query(f"CREATE DATABASE {name}")
+    try:
+        yield Elsewhere(name, socket_url(server, name))
+    finally:
+        administration.query(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def crash(server: Server) -> None:
+    """As ``pg_ctl stop -m immediate``; returns when it is gone."""
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGQUIT)
+    until(lambda: not Path(f"/proc/{server.pid}").exists())
+
+
+def start_again(server: Server) -> None:
+    server.revive(server.pid)
 
 
 def answers(url: str) -> bool:
