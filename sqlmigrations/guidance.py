@@ -5,6 +5,7 @@ The states are those of https://www.postgresql.org/docs/current/errcodes-appendi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -117,12 +118,14 @@ _CONNECTION = (
     ("pg_hba.conf", "The server does not let this user or host in: check pg_hba.conf, USER and sslmode."),
 )
 
+# Names are nobody's fault: a host may be called password-db.
+_NAMED = re.compile(r'"[^"]*"')
 # States of a server that pass by themselves.
 _PASSING = frozenset({"57P03", "53300", "53400"})
 # Who waits for the server is told of these at once.
 _HOPELESS = (
     *("password", "does not exist", "not permitted", "permission denied", "pg_hba.conf", "certificate", "invalid"),
-    "definition of service",
+    *("definition of service", "authentication failed", "does not support"),
 )
 
 
@@ -170,5 +173,5 @@ def can_pass(server: ServerError) -> bool:
 
     Everything but what is known not to pass: most refusals carry no SQLSTATE, and a server may speak any language.
     """
-    words = server.message.lower()
+    words = _NAMED.sub("", server.message.lower())
     return server.sqlstate in _PASSING or not any(word in words for word in _HOPELESS)

@@ -74,6 +74,17 @@ def test_a_refused_connection_is_advised_by_its_words(words: str, part: str) -> 
         ('FATAL:  role "app" is not permitted to log in', False),
         ('FATAL:  permission denied for database "shop"', False),
         ('invalid connection option "bogus"', False),
+        ("FATAL:  the database system is in recovery mode", True),
+        ("FATAL:  the database system is shutting down", True),
+        ("FATAL:  the database system is not yet accepting connections", True),
+        ("server closed the connection unexpectedly", True),
+        ('connection to server at "10.0.0.1", port 5432 failed: timeout expired', True),
+        ('connection to server at "password-db", port 5432 failed: Connection refused', True),
+        ('failed to resolve host "db": Name or service not known', True),
+        ('FATAL:  Peer authentication failed for user "app"', False),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "app", database "shop", no encryption', False),
+        ("server does not support SSL, but SSL was required", False),
+        ('root certificate file "/root/.postgresql/root.crt" does not exist', False),
     ],
 )
 def test_only_what_can_pass_is_waited_for(words: str, expected: bool) -> None:

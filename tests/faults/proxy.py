@@ -86,6 +86,7 @@ class Proxy:
     def __init__(self, address: str | tuple[str, int]) -> None:
         self._address = address
         self._cuts: list[Cut] = []
+        self._shuts_at_cut = self._is_shut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.asked: list[bytes] = []
@@ -102,14 +103,18 @@ class Proxy:
         user = parts.netloc.rpartition("@")[0]
         return f"postgresql://{user}@127.0.0.1:{self.port}{parts.path}?sslmode=disable&gssencmode=disable"
 
-    def cut(self, *cuts: Cut) -> None:
-        """The next messages that end in COMMIT are cut like this, one each."""
+    def cut(self, *cuts: Cut, for_good: bool = False) -> None:
+        """The next messages that end in COMMIT are cut like this, one each; for good: nobody is let in afterwards."""
         self._cuts += cuts
+        self._shuts_at_cut = for_good
 
     def note(self, kind: bytes, body: bytes) -> Cut | None:
         if kind in _ASKING:
             self.asked.append(body.strip(b"\0"))
-        return self._cuts.pop(0) if self._cuts and body.strip(b"\0").endswith(_COMMIT) else None
+        if not self._cuts or not body.strip(b"\0").endswith(_COMMIT):
+            return None
+        self._is_shut = self._shuts_at_cut
+        return self._cuts.pop(0)
 
     def _dial(self) -> socket.socket:
         if isinstance(self._address, tuple):
@@ -147,6 +152,8 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         try:
+            if self._is_shut:
+                raise ConnectionRefusedError
             server = self._dial()
         except OSError:
             self.turned_away += 1

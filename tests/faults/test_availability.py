@@ -147,6 +147,49 @@ def test_f33_a_closed_port_ends_the_run_at_once_and_after_the_wait(site: FaultyS
     assert SECRET not in at_once.stdout + at_once.stderr + waited.stdout + waited.stderr
 
 
+def test_f33_the_wait_is_told_again_and_again(site: FaultySite) -> None:
+    url = f"postgresql://ann@127.0.0.1:{closed_port()}/shop"
+
+    ended = site.apply("--wait-for-db", "4", DATABASE_URL=url, FAULT="tell_often")
+
+    seconds = [line.split()[3] for line in ended.stdout.splitlines()]
+    assert ended.returncode == 9
+    assert seconds[0] == "4"
+    assert len(seconds) >= 3
+    assert seconds == sorted(seconds, reverse=True)
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize(
+    ("user", "database", "said"),
+    [
+        ("guarded:wrong", "guarded", 'password authentication failed for user "guarded"'),
+        ("guarded", "guarded", "no password supplied"),
+        (f"guarded:{SECRET}", "no_such", 'database "no_such" does not exist'),
+        (f"guarded:{SECRET}", "private", 'permission denied for database "private"'),
+        ("nobody:wrong", "guarded", 'password authentication failed for user "nobody"'),
+        ("unable:secret", "guarded", 'role "unable" is not permitted to log in'),
+    ],
+)
+def test_f33_waiting_ends_at_once_where_it_cannot_help(
+    site: FaultySite, own_server: Server, guarded_url: str, driver: str, user: str, database: str, said: str
+) -> None:
+    superuser(own_server, "CREATE ROLE unable NOLOGIN PASSWORD 'secret'")
+    superuser(own_server, "CREATE DATABASE private")
+    superuser(own_server, "REVOKE CONNECT ON DATABASE private FROM public")
+    parts = urlsplit(guarded_url)
+    url = parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}", path=f"/{database}").geturl()
+
+    refused = site.apply("--wait-for-db", "50", DATABASE_URL=url, DRIVER=driver)
+
+    superuser(own_server, "DROP DATABASE private")
+    superuser(own_server, "DROP ROLE unable")
+    assert refused.returncode == 9
+    assert said in refused.stderr
+    assert "Waiting" not in refused.stdout
+    assert "did not come up" not in refused.stderr
+
+
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 @pytest.mark.parametrize(
     "arguments", [["sqlmigrate_apply", "-v", "3", "--traceback"], ["sqlmigrate_status"], ["check"]]

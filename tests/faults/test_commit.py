@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.faults.proxy import Cut, Proxy
@@ -87,6 +89,44 @@ def test_f26_a_commit_that_arrives_later_is_waited_for(site: FaultySite, proxy: 
     assert (applied.returncode, applied.stderr) == (0, "")
     assert site.query("SELECT number FROM done") == [(1,)]
     assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1]
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+@DRIVERS
+def test_f27_a_server_that_stays_away_after_the_commit_leaves_the_outcome_unknown(
+    site: FaultySite, proxy: Proxy, driver: str, cut: Cut
+) -> None:
+    prepare(site)
+    proxy.cut(cut, for_good=True)
+
+    unknown = site.apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver, FAULT="give_up_soon")
+
+    assert unknown.returncode == 8, unknown
+    assert unknown.stdout.endswith("  Applying project.001_a... FAILED\n")
+    assert unknown.stderr == (
+        "The connection broke while project.001_a was being committed, and the server did not answer again: it is "
+        "applied wholly or not at all.\n\n"
+        "  Next: When the server is back, look:  python manage.py sqlmigrate_status\n"
+    )
+    assert site.names() == ([] if cut is Cut.BEFORE else ["001_a"])
+    assert site.apply().returncode == 0
+    assert site.query("SELECT number FROM done") == [(1,)]
+
+
+@DRIVERS
+def test_f27_f21_who_interrupts_the_question_what_became_of_a_commit_is_not_told_a_guess(
+    site: FaultySite, proxy: Proxy, driver: str
+) -> None:
+    prepare(site)
+    proxy.cut(Cut.AFTER, for_good=True)
+    runner = site.start_apply(DATABASE_URL=proxy.url(site.database.url), DRIVER=driver)
+    until(lambda: proxy.turned_away > 1)
+
+    runner.send_signal(signal.SIGTERM)
+
+    stopped = ended(runner)
+    assert stopped.returncode == 8, stopped
+    assert "it is applied wholly or not at all." in stopped.stderr
 
 
 @pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])

@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import pytest
+
 from sqlmigrations.text import checksum
 from tests.faults.refusals import refused
 from tests.faults.scene import FaultySite
@@ -160,6 +162,58 @@ def test_f57_psql_commands_are_refused_and_inline_data_is_loaded(site: FaultySit
     assert site.apply().returncode == 0
 
     assert site.query("SELECT n, v FROM a ORDER BY n") == [(1, "x;y\n"), (2, None)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("\\i more.sql", "\\ir more.sql", "\\include more.sql", "\\set v 1", "\\copy a FROM 'x'", "\\connect other"),
+        *("\\echo done", "\\if true", "\\gexec", "\\!touch x", "\\o out.txt", "SELECT 1 \\gset", "SELECT 1 AS v \\g"),
+    ],
+)
+def test_f57_every_psql_command_stops_the_plan_before_anything_runs(site: FaultySite, line: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a ();\n")
+    site.write("002_b.sql", f"SELECT 1;\n{line}\n")
+
+    said = refused(site, 6)
+
+    assert f"  migrations_sql/002_b.sql:2:{line.index(chr(92)) + 1}  [psql-command]" in said
+    assert not site.has("a")
+
+
+def test_f57_a_variable_of_psql_is_an_error_at_its_line(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TABLE a ();\nALTER TABLE :name ADD COLUMN b int;\n")
+
+    failed = site.apply()
+
+    assert failed.returncode == 1
+    assert "migrations_sql/001_a.sql:2:13\n" in failed.stderr
+    assert 'PostgreSQL 42601: syntax error at or near ":"' in failed.stderr
+    assert (site.recorded(), site.has("a")) == ([], False)
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize(
+    ("options", "data", "rows"),
+    [
+        ("", "1\tone\n2\ttwo\n\\.\n", [(1, "one"), (2, "two")]),
+        ("", "\\.\n", []),
+        ("", "1\tC:\\\\new\\tx\n\\.\n", [(1, "C:\\new\tx")]),
+        (" WITH (FORMAT csv)", '1,"one; ""two""\nthree"\n\\.\n', [(1, 'one; "two"\nthree')]),
+        (" WITH (FORMAT csv, HEADER)", "n,v\n7,ü\n\\.\n", [(7, "ü")]),
+        (" WITH (DELIMITER '|', NULL '-')", "1|-\n\\.\n", [(1, None)]),
+    ],
+)
+def test_f57_inline_data_of_every_form_are_loaded(
+    site: FaultySite, driver: str, options: str, data: str, rows: list[tuple[object, ...]]
+) -> None:
+    site.query("CREATE TABLE a (n int, v text)")
+    site.write("001_a.sql", f"COPY a FROM stdin{options};\n{data}SELECT 1;\n")
+
+    applied = site.apply(DRIVER=driver)
+
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.query("SELECT n, v FROM a ORDER BY n") == rows
 
 
 def test_f62_10_comes_after_9(site: FaultySite) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from django.db import close_old_connections, connection
 
 from sqlmigrations import glimpses, signals, statements, transaction
+from sqlmigrations.backends import postgresql
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Blocker, Glimpse
@@ -105,6 +106,7 @@ def write_down_what_is_told() -> None:
 def tell_often() -> None:
     """What a log is told every thirty seconds comes at once."""
     glimpses.EVERY_S = 0.2
+    postgresql._TELL_AGAIN_S = 0.5
 
 
 def log_to_a_full_disk() -> None:
@@ -122,3 +124,8 @@ def interrupt_itself_between_files() -> None:
             time.sleep(0.2)
 
     signals.migration_finished.connect(interrupt, weak=False)
+
+
+def give_up_soon() -> None:
+    """The question what became of a COMMIT is put for a second, not for a minute."""
+    transaction._RESOLVE_S = 1
