@@ -298,3 +298,50 @@ def test_f21_another_thread_cancels_a_run(site: FaultySite, gate: Gate, driver: 
         "130",
     ]
     assert (site.recorded(), site.has("a")) == ([], False)
+
+
+@SIGNALS
+@DRIVERS
+def test_f21_a_file_that_runs_statement_by_statement_keeps_what_is_done_and_is_resumed(
+    site: FaultySite, gate: Gate, driver: str, number: signal.Signals, code: int
+) -> None:
+    site.write(
+        "001_a.sql", "-- transaction: off\nCREATE TABLE a (id int);\nVACUUM a;\n" + AT_THE_GATE.split("\n")[1] + "\n"
+    )
+    runner = site.start_apply(DRIVER=driver)
+    gate.await_somebody()
+
+    stopped = interrupted(runner, number)
+
+    assert stopped.returncode == code, stopped
+    assert stopped.stderr == (
+        "project.001_a was interrupted at migrations_sql/001_a.sql:4:1.\n\n"
+        "  Statements 1 to 2 are done and recorded. Statement 3 was rolled back.\n"
+        "  Next: python manage.py sqlmigrate_apply   which goes on at statement 3.\n"
+    )
+    assert site.recorded() == [("001_a", "partial")]
+    assert free(site)
+    gate.open()
+    resumed = site.apply(DRIVER=driver)
+    assert (resumed.returncode, "resumed at statement 3" in resumed.stdout) == (0, True), resumed
+    assert site.names() == ["001_a"]
+
+
+@DRIVERS
+def test_f21_an_index_build_that_is_interrupted_is_finished_by_the_next_run(site: FaultySite, driver: str) -> None:
+    site.query("CREATE TABLE a (id int)")
+    site.write("001_a.sql", "CREATE INDEX CONCURRENTLY a_id ON a (id);\n")
+    writer = site.database.connect()
+    with writer.cursor() as cursor:
+        cursor.execute("BEGIN; INSERT INTO a VALUES (1)")
+    runner = site.start_apply(DRIVER=driver)
+    until(lambda: site.query("SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting for writers%%'"))
+
+    stopped = interrupted(runner, signal.SIGTERM)
+
+    assert stopped.returncode == 143, stopped
+    assert stopped.stderr.startswith("project.001_a was interrupted at migrations_sql/001_a.sql:1:")
+    assert "python manage.py sqlmigrate_apply" in stopped.stderr
+    writer.close()
+    assert site.apply(DRIVER=driver).returncode == 0
+    assert site.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass") == [(True,)]
