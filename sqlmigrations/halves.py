@@ -52,7 +52,9 @@ def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
 def _changed(migration: SqlMigration | None, row: Applied) -> tuple[str, str]:
     done = f"{row.statements_done} of {row.statements_total} statements"
     if migration is None:
-        return f"Half done ({done}), and its file is gone.", f"Bring {row.name}.sql back, then apply again."
+        remedy = f"Bring {row.name}.sql back, then apply again.\n"
+        remedy += f"When it is gone for good, and what it did is undone: {repair('forget', row.id)}"
+        return f"Half done ({done}), and its file is gone.", remedy
     if migration.name != row.name:
         message = f"Half done ({done}) as {row.name}; the file is now {migration.name}."
         return message, f"Give it its name back: {row.name}.sql"

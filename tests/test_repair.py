@@ -207,6 +207,7 @@ def test_one_that_is_half_done_can_count_as_done(three: LocalSite, state: str) -
         f"It was begun and not finished (state {state}).\n"
         "It is recorded as applied. Nothing is run, so all that it says has to be in the database already.\n"
         "Resolved: project.003_c. The event says when, who and why.\n"
+        "Next: python manage.py sqlmigrate_apply\n"
     )
     assert (row_of(three, "3")["state"], row_of(three, "3")["statements_done"]) == ("applied", 1)
     (event,) = events(three, "resolved")

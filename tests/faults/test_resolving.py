@@ -87,6 +87,7 @@ def test_what_is_to_be_run_again_is_cleaned_up_after_and_run_by_the_next_apply(d
         "It counts as not done: "
         "the next apply runs  DROP INDEX CONCURRENTLY public.t_a  and then the statement again.",
         "Resolved: project.001_t. The event says when, who and why.",
+        "Next: python manage.py sqlmigrate_apply",
     ]
     (event,) = duplicates.events("statement_resolved")
     assert event["detail"] == {"number": 3, "line": 4, "how": "redo", "reason": "looked at it"}

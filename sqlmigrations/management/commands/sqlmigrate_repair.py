@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.decision import Action, Decision, Proposal
@@ -148,6 +149,9 @@ class Command(SqlMigrationsCommand):
             content = {"database": database, "run_id": run_id, "action": action.value, "id": entry.id}
             self.document({**content, "result": "ok", "exit_code": 0, "error": None})
         self.progress.say(self.style.SUCCESS(f"{_DONE[action]}: {entry.id}. The event says when, who and why."))
+        if action is Action.RESOLVE:
+            option = "" if database == DEFAULT_DB_ALIAS else f" --database {database}"
+            self.progress.say(f"Next: python manage.py sqlmigrate_apply{option}")
 
 
 def _reason(given: str) -> str:

@@ -1,0 +1,3 @@
+-- transaction: off
+CREATE TABLE t ();
+SELECT 1 / 0;
