@@ -93,6 +93,8 @@ class Executor:
             DatabaseUnavailable: The database cannot be reached.
             ConfigurationError: The target, a rule or the tracking tables are not in order.
         """
+        if options.wait_for_db_s:
+            postgresql.await_server(self.database, self._interruption, options.wait_for_db_s)
         reader = Reader(self.database)
         _, rows = self._rows(reader, None)
         plan = self._build(self._load(), rows, options)

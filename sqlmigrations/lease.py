@@ -72,6 +72,8 @@ def held(
         interruption.check()
         raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
     finally:
+        # Nothing is left to be cancelled.
+        interruption.answer()
         guard.connection.close()
 
 

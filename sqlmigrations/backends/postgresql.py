@@ -127,6 +127,16 @@ def transaction_status(queries: Queries, xid: str) -> str | None:
     return status
 
 
+def await_server(alias: str, interruption: Interruption, wait_s: float) -> None:
+    """Returns when the server lets us in.
+
+    Raises:
+        DatabaseUnavailable: It did not within ``wait_s`` seconds.
+        Interrupted: Asked for meanwhile.
+    """
+    _connect(alias, "sqlmigrations", interruption, wait_s).close()
+
+
 def _refuse_shared(route: Route, interruption: Interruption, wait_s: float) -> None:
     """Two clients at a time in one server process: proof that it is lent for less than a session."""
     pids = []

@@ -127,6 +127,13 @@ class Proxy:
             raise
         return server
 
+    def shut(self) -> None:
+        """Nobody is let in any more."""
+        self._is_shut = True
+
+    def open(self) -> None:
+        self._is_shut = False
+
     def stall(self) -> None:
         """Nothing comes through any more, and nobody is told."""
         self.flow.clear()

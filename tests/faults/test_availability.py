@@ -147,6 +147,20 @@ def test_f33_a_closed_port_ends_the_run_at_once_and_after_the_wait(site: FaultyS
     assert SECRET not in at_once.stdout + at_once.stderr + waited.stdout + waited.stderr
 
 
+@pytest.mark.parametrize("option", ["--plan", "--check"])
+def test_f33_who_only_looks_can_wait_for_the_server_as_well(site: FaultySite, option: str) -> None:
+    with proxy_before(site.database.url) as proxy:
+        proxy.shut()
+        looking = site.start_apply(option, "--wait-for-db", "60", DATABASE_URL=proxy.url(site.database.url))
+        until(lambda: proxy.turned_away > 1)
+
+        proxy.open()
+
+        looked = ended(looking)
+    assert looked.returncode == (3 if option == "--check" else 0), looked
+    assert "sqlmigrations.000_migration_tracking" in looked.stdout
+
+
 def test_f33_the_wait_is_told_again_and_again(site: FaultySite) -> None:
     url = f"postgresql://ann@127.0.0.1:{closed_port()}/shop"
 

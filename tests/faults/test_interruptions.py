@@ -300,6 +300,49 @@ def test_f21_another_thread_cancels_a_run(site: FaultySite, gate: Gate, driver: 
     assert (site.recorded(), site.has("a")) == ([], False)
 
 
+@DRIVERS
+def test_f21_a_run_that_tries_again_and_again_can_be_interrupted(site: FaultySite, driver: str) -> None:
+    site.query("CREATE TABLE a (id int)")
+    site.write("001_a.sql", "-- lock-timeout: 100ms\nALTER TABLE a ADD COLUMN b int;\n")
+    reader = site.database.connect()
+    with reader.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT * FROM a")
+    runner = site.start_apply(DRIVER=driver)
+    assert runner.stdout is not None
+    while "next try in" not in (line := runner.stdout.readline()):
+        assert line
+
+    stopped = interrupted(runner, signal.SIGTERM)
+
+    assert stopped.returncode == 143, stopped
+    assert stopped.stderr.startswith("project.001_a was interrupted ")
+    assert "\n\n  Nothing of this file was kept" in stopped.stderr
+    assert site.recorded() == []
+    assert free(site)
+    reader.close()
+
+
+def test_f21_nothing_goes_on_in_the_process_after_a_run_that_was_too_far_to_be_cancelled(site: FaultySite) -> None:
+    """Cancelled when its only file is done: the run ends well, and with it what would cancel."""
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    ended = site.python(
+        "import threading\n"
+        "from sqlmigrations.executor import Executor\n"
+        "executor = Executor()\n"
+        "with executor.run() as run:\n"
+        "    for step in run.plan.steps:\n"
+        "        run.perform(step)\n"
+        "    executor.cancel()\n"
+        "for thread in threading.enumerate():\n"
+        "    if thread is not threading.main_thread():\n"
+        "        thread.join(10)\n"
+        "print(threading.active_count())\n"
+    )
+
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
+
+
 @SIGNALS
 @DRIVERS
 def test_f21_a_file_that_runs_statement_by_statement_keeps_what_is_done_and_is_resumed(

@@ -70,7 +70,8 @@ class Command(SqlMigrationsCommand):
             self._apply(executor, order)
 
     def _show_plan(self, executor: Executor, order: Options, *, check: bool) -> None:
-        plan = executor.plan(order)
+        with self.progress.listening():
+            plan = executor.plan(order)
         refusal = plan.refusal()
         if self.json and refusal is None:
             self.document(
