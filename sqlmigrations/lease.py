@@ -12,10 +12,10 @@ from sqlmigrations import conf, rights, signals
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
+from sqlmigrations.bench import Bench
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
-from sqlmigrations.run import Bench
 from sqlmigrations.types import Route
 
 

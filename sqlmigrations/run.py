@@ -9,11 +9,10 @@ from enum import Enum
 from itertools import count
 
 from sqlmigrations import aftermath, retry, signals, stepwise, transaction
-from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock, Holder
-from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
+from sqlmigrations.bench import Bench
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
     IntegrityError,
@@ -22,7 +21,6 @@ from sqlmigrations.exceptions import (
     StatementFailed,
 )
 from sqlmigrations.history import History, count_done
-from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Plan, Step
@@ -38,35 +36,6 @@ class RunMode(Enum):
 
     APPLY = "apply"
     FAKE = "fake"
-
-
-class Bench:
-    """The work connection of a run: made anew after a file that left traces in it, or when it is lost."""
-
-    def __init__(self, database: str, fence_wait_ms: int, interruption: Interruption, wait_s: float = 0) -> None:
-        self.interruption = interruption
-        self._wait_s = wait_s
-        self._database = database
-        # To PostgreSQL a lock_timeout of 0 is none at all; who does not want to wait waits for the shortest time.
-        self.wait_ms = max(1, fence_wait_ms)
-        self.session = self._open(wait_s)
-
-    def renew(self, wait_s: float = 0) -> Session:
-        """Closes the connection and opens another.
-
-        Raises:
-            DatabaseUnavailable: The server did not let us in within ``wait_s`` seconds, or those of the run.
-        """
-        self.close()
-        self.session = self._open(max(wait_s, self._wait_s))
-        return self.session
-
-    def close(self) -> None:
-        """Closes; the server rolls back what is open."""
-        self.session.connection.close()
-
-    def _open(self, wait_s: float) -> Session:
-        return postgresql.open_work_session(self._database, self.wait_ms, self.interruption, wait_s)
 
 
 class Run:
