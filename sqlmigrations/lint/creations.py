@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import actions, new_column
 from sqlmigrations.lint.literals import code_in
 from sqlmigrations.lint.objects import Created, Creation, Kind
@@ -15,6 +14,7 @@ from sqlmigrations.scanner import Statement
 from sqlmigrations.statements import sets
 
 _OPENS = re.compile(r"(?:create|alter|drop|do|select|with)\b", re.IGNORECASE)
+_CREATE = re.compile("create", re.IGNORECASE)
 _INTO = re.compile(r"\binto\b", re.IGNORECASE)
 _MODIFIERS = frozenset(
     {"global", "local", "temp", "temporary", "unlogged", "unique", "recursive", "constraint", "foreign"}
@@ -85,32 +85,37 @@ def creations(statement: Statement) -> Iterator[Creation]:
         return
     word = opening.group().lower()
     if word == "create":
-        yield from _create(statement, statement.tokens())
+        yield from _create(statement)
     elif word == "alter":
         yield from _alter(statement)
-    elif word == "do":
+    elif word == "do" and _CREATE.search(source, statement.start, statement.end):
         yield from _do(statement)
     elif word in {"select", "with"} and _INTO.search(source, statement.start, statement.end):
         yield from _select_into(statement)
 
 
-def _create(statement: Statement, tokens: Sequence[Token], *, guarded: bool = False) -> Iterator[Creation]:
-    reader = Reader(tokens)
+def _create(statement: Statement) -> Iterator[Creation]:
+    if made := _made(Reader(statement.tokens())):
+        kind, name, guarded = made
+        yield _creation(statement, kind, name, guarded=guarded)
+
+
+def _made(reader: Reader) -> tuple[Kind, Name, bool] | None:
+    """What a CREATE makes, and whether it bears that there is one already."""
     reader.take("create")
-    guarded |= reader.take("or", "replace")
+    guarded = reader.take("or", "replace")
     modifiers = set()
     while modifier := reader.take_any(_MODIFIERS):
         modifiers.add(modifier)
     kind = _kind(reader)
     if kind is None:
-        return
+        return None
     reader.take("concurrently")
     guarded |= reader.guard() or bool(modifiers & _TEMPORARY)
     name = None if reader.sees("on") or reader.sees("authorization") else reader.name()
     if kind is Kind.INDEX and name is not None:
         name = _index_name(reader, name)
-    if name is not None:
-        yield _creation(statement, kind, name, guarded=guarded)
+    return None if name is None else (kind, name, guarded)
 
 
 def _kind(reader: Reader) -> Kind | None:
@@ -161,13 +166,12 @@ def _alter(statement: Statement) -> Iterator[Creation]:
 
 
 def _do(statement: Statement) -> Iterator[Creation]:
+    origin = hash(statement.source)
     for inside in code_in(statement.tokens()):
         for index, token in enumerate(inside):
-            if is_word(token, "create"):
-                for creation in _create(statement, inside[index:], guarded=True):
-                    yield Creation(
-                        creation.kind, creation.name, statement.line, True, statement.start, creation.origin
-                    )
+            if is_word(token, "create") and (made := _made(Reader(inside, index))):
+                kind, name, _ = made
+                yield Creation(kind, name, statement.line, True, statement.start, origin)
 
 
 def _select_into(statement: Statement) -> Iterator[Creation]:
