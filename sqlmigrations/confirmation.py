@@ -30,7 +30,7 @@ def _created(effect: Effect, before: Observation, after: Observation) -> Problem
         if index.table_oid != after.table_oid:
             return _not_it(f"the index {index.name} is on {index.table}", drops([index]))
         if not _is_sound(effect, index, before):
-            return _invalid(index, before)
+            return _invalid(effect, index, before)
     if found:
         return None
     name = f" {written(effect.names[0])}" if effect.names else ""
@@ -50,13 +50,13 @@ def _not_it(fact: str, sql: tuple[str, ...]) -> Problem:
     )
 
 
-def _invalid(index: Index, before: Observation) -> Problem:
+def _invalid(effect: Effect, index: Index, before: Observation) -> Problem:
     if index.partitioned:
         return Problem(
             f"The index {index.name} was there before and is invalid: a partition of {index.table} has no part of it.",
             (Way("Create the missing ones and attach each by ALTER INDEX ... ATTACH PARTITION"),),
         )
-    if index.oid in oids(before):
+    if index.oid in oids(before) or not effect.concurrently:
         reason = f"The index {index.name} was there before and is invalid, so IF NOT EXISTS has built nothing."
     else:
         reason = f"The server reported success, but the index {index.name} is invalid."

@@ -53,7 +53,7 @@ def _created(case: Case, index: Index) -> Judgement:
 
 def _stood(case: Case, index: Index) -> Judgement:
     """Something of that name had been there before the statement began."""
-    if case.effect.guarded and index.valid:
+    if case.effect.guarded and (index.valid or index.partitioned):
         return run(f"The index {index.name} was there before: IF NOT EXISTS passes over it.")
     if case.effect.guarded:
         left = f"The index {index.name} was there before, and is invalid."
@@ -163,8 +163,8 @@ def ways_with(index: Index, sqlstate: str = "") -> tuple[Way, ...]:
 
 
 def warning_of(index: Index) -> str:
-    """What an invalid index does while it stands there."""
-    if index.valid or not index.ready or index.partitioned:
+    """What an invalid index on an ordinary table does while it stands there."""
+    if not index.ready:
         return ""
     if index.unique:
         return f"Until then {index.name}, though invalid, still rejects writes to {index.table} that repeat a key."
@@ -172,8 +172,8 @@ def warning_of(index: Index) -> str:
 
 
 def drops(indexes: Sequence[Index]) -> tuple[str, ...]:
-    """The SQL that drops them without locking anybody out."""
-    return tuple(f"DROP INDEX CONCURRENTLY {index.name}" for index in indexes)
+    """The SQL that drops them, without keeping anybody out where the server can do that."""
+    return tuple(f"DROP INDEX {'' if index.partitioned else 'CONCURRENTLY '}{index.name}" for index in indexes)
 
 
 def oids(seen: Observation) -> frozenset[int]:

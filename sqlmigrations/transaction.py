@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from sqlmigrations import patience, statements
+from sqlmigrations import guards, patience, statements
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
@@ -124,6 +124,7 @@ def _run_statements(place: Workplace, step: Step, pid: int, timetable: Timetable
                 connection.run(statement.text)
             else:
                 connection.copy(statement.text, statement.copy_data or "")
+            guards.check(connection, step, statement)
         name = statements.sets(statement)
         if name in _TIMEOUTS or name == "all":
             # A dump's SET lock_timeout = 0 must not switch protection off: the directive is the way to say it.

@@ -73,6 +73,7 @@ def judged(sql: str, before: Observation | None, now: Observation, sqlstate: str
         (GUARDED, having(INVALID), having(numbered(11)), Verdict.RUN),
         (GUARDED, having(INVALID), TABLE, Verdict.RUN),
         (GUARDED, TABLE, having(INVALID), Verdict.REBUILD),
+        (GUARDED, having(replace(INVALID, partitioned=True)), having(replace(INVALID, partitioned=True)), Verdict.RUN),
         # Of an index without a name only the new ones count, and of those only its like.
         (UNNAMED, having(INDEX), having(INDEX), Verdict.RUN),
         (UNNAMED, having(INDEX), having(INDEX, numbered(11)), Verdict.DONE),
@@ -211,6 +212,8 @@ def test_an_index_that_waits_for_its_partitions_may_be_taken_as_it_is() -> None:
     judgement = judged("CREATE INDEX i ON ONLY s.t (a)", waiting, waiting)
 
     assert [way.resolve for way in judgement.ways] == [Resolution.DONE, None]
+    assert judgement.ways[1].sql == ("DROP INDEX s.i",)
+    assert judgement.warning == ""
 
 
 @pytest.mark.parametrize(("sqlstate", "count"), [("23505", 1), ("53100", 2), ("22012", 2)])
