@@ -117,6 +117,7 @@ class MigrationFailed(SqlMigrationsError):
         notices: What it said before; secrets masked.
         attempts: How often it was tried.
         blockers: Who stood in the way of its last attempt.
+        is_clean: Whether what failed left nothing behind, so that it may be run again at once.
     """
 
     def __init__(
@@ -136,6 +137,7 @@ class MigrationFailed(SqlMigrationsError):
         self.notices: tuple[str, ...] = ()
         self.attempts = 1
         self.blockers: tuple[Blocker, ...] = ()
+        self.is_clean = True
 
 
 class MigrationStopped(MigrationFailed, PartialMigration):

@@ -19,7 +19,7 @@ _DOUBLINGS = 10
 
 def can_help(failure: MigrationFailed) -> bool:
     """Whether the same file may succeed when it is run once more."""
-    return failure.server is not None and failure.server.sqlstate in _PASSING
+    return failure.is_clean and failure.server is not None and failure.server.sqlstate in _PASSING
 
 
 def delay_s(attempt: int) -> float:

@@ -306,10 +306,11 @@ class _Walk:
         left: bool = False,
     ) -> NoReturn:
         """Nothing done and nothing left behind: as if it had never begun. Otherwise it is recorded as partial."""
+        blockers = self._place.watcher.blockers()
         if not self._kept and not left:
             self._books.withdraw(self._session)
-            raise stops.nothing_kept(self._step, statement, server, judgement.reason if judgement else "")
+            raise stops.nothing_kept(self._step, statement, server, judgement.reason if judgement else "", blockers)
         number = self._step.script.statements.index(statement) + 1
-        error = stops.stopped(self._step, statement, number, server, judgement)
+        error = stops.stopped(self._step, statement, number, server, judgement, blockers)
         self._books.stop(self._session, {"number": number, "line": statement.line, "why": error.kept})
         raise error

@@ -9,23 +9,30 @@ from sqlmigrations.failure import report
 from sqlmigrations.guidance import APPLY, advice, repair
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
-from sqlmigrations.types import Finding, ServerError, Severity
+from sqlmigrations.types import Blocker, Finding, ServerError, Severity
 from sqlmigrations.verdicts import Judgement, Problem, Verdict, Way
 
 _SELF_CURED = frozenset({"57014", "55P03", "40P01", "40001", ""})
 
 
-def nothing_kept(step: Step, statement: Statement, server: ServerError | None, reason: str) -> MigrationFailed:
+def nothing_kept(
+    step: Step, statement: Statement, server: ServerError | None, reason: str, blockers: tuple[Blocker, ...]
+) -> MigrationFailed:
     """The error for a file that left nothing behind: its first statement failed."""
     if server is not None:
-        failure = report(step, statement, server)
+        failure = report(step, statement, server, blockers)
         failure.message = f"{step.migration.id} failed."
         return failure
     return MigrationFailed(f"{step.migration.id} failed: {reason}", finding=_about(step, statement, reason))
 
 
 def stopped(
-    step: Step, statement: Statement, number: int, server: ServerError | None, judgement: Judgement | Problem | None
+    step: Step,
+    statement: Statement,
+    number: int,
+    server: ServerError | None,
+    judgement: Judgement | Problem | None,
+    blockers: tuple[Blocker, ...],
 ) -> MigrationStopped:
     """The error for a file of which a part was kept.
 
@@ -35,19 +42,23 @@ def stopped(
         number: Which one it is, from 1.
         server: What the server said; ``None`` when it reported success, or was not asked.
         judgement: What becomes of the statement; ``None`` of one that was rolled back.
+        blockers: Who has just been seen in its way.
     """
     total = len(step.script.statements)
     message = f"{step.migration.id} stopped at statement {number} of {total}, in line {statement.line}."
-    base = report(step, statement, server) if server else None
+    base = report(step, statement, server, blockers) if server else None
     reason = judgement.reason if judgement else ""
-    return MigrationStopped(
+    error = MigrationStopped(
         message,
         finding=base.finding if base else _about(step, statement, reason),
         excerpt=base.excerpt if base else "",
         server=base.server if base else None,
         kept=" ".join(_state(number, judgement)),
-        remedy="\n".join(_remedy(step, statement, number, server, judgement)),
+        remedy="\n".join(_remedy(step, statement, number, base, judgement)),
     )
+    error.blockers = base.blockers if base else ()
+    error.is_clean = _verdict(judgement) is Verdict.RUN
+    return error
 
 
 def refused(step: Step, server: ServerError) -> MigrationStopped:
@@ -93,12 +104,16 @@ def _state(number: int, judgement: Judgement | Problem | None) -> Iterator[str]:
         yield warning
 
 
+def _verdict(judgement: Judgement | Problem | None) -> Verdict:
+    return getattr(judgement, "verdict", Verdict.DECIDE) if judgement else Verdict.RUN
+
+
 def _remedy(
-    step: Step, statement: Statement, number: int, server: ServerError | None, judgement: Judgement | Problem | None
+    step: Step, statement: Statement, number: int, base: MigrationFailed | None, judgement: Judgement | Problem | None
 ) -> Iterator[str]:
-    verdict = getattr(judgement, "verdict", Verdict.DECIDE) if judgement else Verdict.RUN
-    if verdict is Verdict.RUN and server is not None and server.sqlstate not in _SELF_CURED:
-        yield advice(server)
+    verdict, server = _verdict(judgement), base.server if base else None
+    if verdict is Verdict.RUN and base and server and (base.blockers or server.sqlstate not in _SELF_CURED):
+        yield advice(server, base.blockers)
         yield f"It goes on at statement {number}: from line {statement.line} on the file may be changed, above it not."
     elif verdict is Verdict.RUN:
         yield f"{APPLY}   which goes on at statement {number}."

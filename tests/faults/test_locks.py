@@ -226,6 +226,63 @@ def test_what_an_attempt_left_in_the_session_is_gone_when_the_next_one_begins(si
     assert site.names() == ["001_a"]
 
 
+@BOTH_DRIVERS
+def test_a_file_that_runs_statement_by_statement_is_tried_again_from_the_statement_that_was_stopped(
+    site: FaultySite, driver: str
+) -> None:
+    site.query("CREATE TABLE invoice (id int)")
+    blocker = Other(site.database, READING)
+    site.write("001_a.sql", f"-- transaction: off\nCREATE TABLE a ();\n{CHANGE}CREATE TABLE b ();\n")
+    run = site.start_apply("--format", "json", DRIVER=driver, **site.writing_down)
+    until(lambda: site.told("retrying"))
+
+    blocker.leave()
+
+    run = ended(run)
+    assert run.returncode == 0, run.stderr
+    assert [seen["pid"] for seen in site.told("retrying")[0]["blockers"]] == [blocker.pid]
+    outcome = json.loads(run.stdout)["outcomes"][-1]
+    assert (outcome["attempts"], outcome["statements"]) == (2, 3)
+    assert site.names() == ["001_a"]
+    assert site.has("b")
+
+
+def test_a_file_that_was_stopped_half_way_names_who_stopped_it(site: FaultySite) -> None:
+    site.query("CREATE TABLE invoice (id int)")
+    blocker = Other(site.database, READING)
+    site.write("001_a.sql", f"-- transaction: off\nCREATE TABLE a ();\n{CHANGE}")
+
+    stopped = site.apply(**attempts(2))
+
+    blocker.leave()
+    assert stopped.returncode == 7
+    assert f'Blocked by pid {blocker.pid} (user "postgres", app "web", idle in transaction ' in stopped.stderr
+    assert f"SELECT pg_terminate_backend({blocker.pid}) , " in stopped.stderr
+    assert "It goes on at statement 2: " in stopped.stderr
+    assert [event["detail"]["attempts"] for event in site.events("failed")] == [2]
+    assert site.apply().returncode == 0
+    assert site.names() == ["001_a"]
+
+
+def test_an_index_that_a_build_left_invalid_is_not_built_again_by_the_same_run(site: FaultySite) -> None:
+    site.query("CREATE TABLE invoice (id int)")
+    site.query(f"ALTER DATABASE {site.database.name} SET deadlock_timeout = '2s'")
+    other = Other(site.database, "SET LOCAL deadlock_timeout = '10min'", "LOCK TABLE invoice IN ROW EXCLUSIVE MODE")
+    site.write("001_i.sql", "CREATE INDEX CONCURRENTLY invoice_id ON invoice (id);\n")
+    run = site.start_apply(**site.writing_down)
+    until(lambda: site.query("SELECT to_regclass('invoice_id') IS NOT NULL") == [(True,)])
+
+    other.run("LOCK TABLE invoice IN SHARE MODE")
+    other.leave()
+
+    run = ended(run)
+    assert run.returncode == 7, run.stderr
+    assert "PostgreSQL 40P01" in run.stderr
+    assert site.told("retrying") == []
+    assert site.apply().returncode == 0
+    assert site.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'invoice_id'::regclass") == [(True,)]
+
+
 def test_no_attempt_begins_without_the_migration_lock(site: FaultySite) -> None:
     site.query("CREATE TABLE invoice ()")
     blocker = Other(site.database, READING)
