@@ -186,7 +186,7 @@ class Run:
             return Result.FAKED, "recorded without running"
         elif step.script.mode is Mode.STATEMENTS:
             waiting = stepwise.Waiting(self._bench.wait_ms, self._tell_waiting)
-            stepwise.apply(place, step, self._ledger, waiting)
+            stepwise.apply(place, step, self._ledger, waiting, attempt)
         else:
             transaction.apply(place, step, attempt)
         note = f"resumed at statement {step.progress.done + 1}" if step.progress else ""

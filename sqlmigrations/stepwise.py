@@ -56,8 +56,8 @@ class _Lost(Exception):
         self.xid = xid
 
 
-def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting) -> int:
-    """Applies a file, or what earlier runs have left of it.
+def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> int:
+    """Applies a file, or what earlier runs and attempts have left of it.
 
     Returns:
         How many of its statements were run now.
@@ -71,7 +71,7 @@ def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting) -> int
         DatabaseUnavailable: The connection was lost and the server does not answer.
         AlreadyRecorded: Another run applied it meanwhile.
     """
-    walk = _Walk(place, step, ledger, waiting)
+    walk = _Walk(place, step, ledger, waiting, attempt)
     try:
         walk.go()
     except _Lost as lost:
@@ -90,19 +90,19 @@ class _Walk:
         ran: How many statements were run.
     """
 
-    def __init__(self, place: Workplace, step: Step, ledger: Ledger, waiting: Waiting) -> None:
+    def __init__(self, place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> None:
         self.ran = 0
         self._place = place
         self._step = step
         self._ledger = ledger
         self._waiting = waiting
+        self._attempt = attempt
         self._books = Bookkeeper(place.recorder, place.run, place.lock, step)
         self._units, _ = units.cut(step.script.statements)
         self._digest = Digest()
         self._kept = False
         self._pid = 0
         self._begun: Begun | None = None
-        self._lost: _Lost | None = None
 
     @property
     def _session(self) -> Session:
@@ -119,7 +119,7 @@ class _Walk:
             for unit in self._units:
                 if unit.last > done:
                     self._perform(unit)
-            self._books.complete(self._session, 1 if self._lost is None else 2)
+            self._books.complete(self._session, self._attempt)
 
     def look_after(self, lost: _Lost) -> None:
         """Connects again, and waits for a transaction that was being committed.
@@ -127,7 +127,7 @@ class _Walk:
         Raises:
             DatabaseUnavailable: The server does not answer.
         """
-        self._lost = lost
+        self._attempt += 1
         try:
             self._place = replace(self._place, session=self._place.reopen(0))
             deadline = time.monotonic() + _RESOLVE_S

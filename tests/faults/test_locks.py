@@ -243,6 +243,8 @@ def test_a_file_that_runs_statement_by_statement_is_tried_again_from_the_stateme
     assert [seen["pid"] for seen in site.told("retrying")[0]["blockers"]] == [blocker.pid]
     outcome = json.loads(run.stdout)["outcomes"][-1]
     assert (outcome["attempts"], outcome["statements"]) == (2, 3)
+    (event,) = (event for event in site.events("applied") if event["name"] == "001_a")
+    assert event["detail"]["attempts"] == 2
     assert site.names() == ["001_a"]
     assert site.has("b")
 
