@@ -100,6 +100,14 @@ def judged(sql: str, before: Observation | None, now: Observation, sqlstate: str
         ("REINDEX SCHEMA CONCURRENTLY s", NOTHING, NOTHING, Verdict.RUN),
         (REINDEX_TABLE, having(INDEX, numbered(20, "s.j")), having(INDEX, numbered(21, "s.j")), Verdict.RUN),
         (REINDEX_TABLE, having(INVALID, numbered(20, "s.j")), having(INVALID, numbered(21, "s.j")), Verdict.DONE),
+        (REINDEX_TABLE, having(INDEX, numbered(20, "s.j")), having(numbered(11)), Verdict.RUN),
+        (REINDEX_TABLE, having(INDEX), having(numbered(11, valid=False)), Verdict.RUN),
+        (
+            REINDEX,
+            having(INDEX),
+            having(INDEX, replace(INVALID, oid=11, name="s.i_ccnew", droppable=False)),
+            Verdict.RUN,
+        ),
         (DETACH, standing(Partition.ATTACHED), standing(Partition.ATTACHED), Verdict.RUN),
         (DETACH, standing(Partition.ATTACHED), standing(Partition.PENDING), Verdict.FINISH),
         (DETACH, standing(Partition.ATTACHED), standing(Partition.DETACHED), Verdict.DONE),
@@ -228,6 +236,24 @@ def test_an_invalid_index_is_never_offered_to_be_taken_as_it_is(before: Observat
     assert judgement.verdict is Verdict.DECIDE
     assert [way.sql for way in judgement.ways] == [("DROP INDEX CONCURRENTLY s.i",)]
     assert judgement.warning == "Until then every write to s.t keeps s.i up to date, and no query uses it."
+
+
+@pytest.mark.parametrize(("sqlstate", "rebuilt"), [("XX000", 0), ("", 1)])
+def test_f44_a_partition_is_not_detached_to_the_end_against_an_error_or_twice(sqlstate: str, rebuilt: int) -> None:
+    before, now = standing(Partition.ATTACHED), standing(Partition.PENDING)
+
+    judgement = judged(DETACH, before, now, sqlstate, rebuilt)
+
+    assert judgement.verdict is Verdict.DECIDE
+    assert judgement.ways[0].sql == ("ALTER TABLE p DETACH PARTITION q FINALIZE",)
+
+
+def test_a_partition_that_was_half_detached_before_is_said_to_be() -> None:
+    half = standing(Partition.PENDING)
+
+    judgement = judged(DETACH, half, half, "55000")
+
+    assert judgement.reason == "q is detached from p half-way only, since before the statement began."
 
 
 @pytest.mark.parametrize(
