@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlmigrations import units
 from sqlmigrations.backends import catalog
@@ -15,6 +15,7 @@ from sqlmigrations.effects import Effect, effect
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.failure import masked
 from sqlmigrations.journal import FAILED, REBUILT, STARTED, UNSEEN, Begun
+from sqlmigrations.observation import Observation
 from sqlmigrations.plan import Step
 from sqlmigrations.resume import confirm, judge
 from sqlmigrations.scanner import Statement
@@ -71,6 +72,11 @@ class Lonely:
         object.__setattr__(self, "effect", effect(self.statement))
         object.__setattr__(self, "digest", Digest([self.statement]).value)
 
+    @property
+    def place(self) -> dict[str, object]:
+        """Where it stands, as the journal has it."""
+        return {"number": self.number, "line": self.statement.line}
+
 
 def run(session: Session, books: Bookkeeper, it: Lonely) -> float:
     """Runs it, milliseconds.
@@ -81,8 +87,7 @@ def run(session: Session, books: Bookkeeper, it: Lonely) -> float:
     """
     before = catalog.observe(session.connection, it.effect)
     books.check_lock(session)
-    place = {"number": it.number, "line": it.statement.line}
-    books.note(session, STARTED, {**place, "digest": it.digest, "before": before.to_json()})
+    books.note(session, STARTED, {**it.place, "digest": it.digest, "before": before.to_json()})
     started = time.perf_counter()
     try:
         with _suitable(session, it):
@@ -90,17 +95,38 @@ def run(session: Session, books: Bookkeeper, it: Lonely) -> float:
     except StatementFailed as failed:
         if failed.server.lost:
             raise
-        server = masked(failed.server, it.step.secrets)
-        books.note(session, FAILED, {**place, "sqlstate": server.sqlstate, "error": server.message})
-        now = catalog.observe(session.connection, it.effect)
-        judgement = judge(it.effect, before, now, Cause(server.sqlstate), it.rebuilt)
-        if judgement.verdict is not Verdict.DONE:
-            raise NotDone(failed.server, judgement, left=judgement.verdict is not Verdict.RUN) from None
+        _look_after(session, books, it, before, failed.server)
     else:
         after = catalog.observe(session.connection, it.effect)
         if (problem := confirm(it.effect, before, after)) is not None:
-            raise NotDone(None, problem, left=after != before)
+            raise NotDone(None, problem, left=_differ(before, after))
     return (time.perf_counter() - started) * 1000
+
+
+def look_after(session: Session, books: Bookkeeper, it: Lonely, begun: Begun, server: ServerError) -> None:
+    """Looks what became of a statement under which this run lost the connection; it is not begun again by itself.
+
+    Raises:
+        NotDone: It has to be, or a person has to decide.
+    """
+    _look_after(session, books, replace(it, rebuilt=begun.rebuilt), begun.before, server)
+
+
+def _look_after(
+    session: Session, books: Bookkeeper, it: Lonely, before: Observation | None, server: ServerError
+) -> None:
+    said = masked(server, it.step.secrets)
+    books.note(session, FAILED, {**it.place, "sqlstate": said.sqlstate, "error": said.message})
+    now = catalog.observe(session.connection, it.effect)
+    judgement = judge(it.effect, before, now, Cause(said.sqlstate), it.rebuilt)
+    if judgement.verdict is not Verdict.DONE:
+        left = judgement.verdict is not Verdict.RUN or _differ(before, now)
+        raise NotDone(server, judgement, left=left)
+
+
+def _differ(before: Observation | None, now: Observation) -> bool:
+    """Who builds at the moment says nothing of what is there."""
+    return before is None or replace(before, builders=()) != replace(now, builders=())
 
 
 def settle(session: Session, books: Bookkeeper, it: Lonely, begun: Begun) -> Judgement:
@@ -129,7 +155,7 @@ def settle(session: Session, books: Bookkeeper, it: Lonely, begun: Begun) -> Jud
 
 def clean(session: Session, books: Bookkeeper, it: Lonely, judgement: Judgement) -> None:
     """Removes what it left behind, or brings it to its end."""
-    books.note(session, REBUILT, {"number": it.number, "line": it.statement.line, "sql": list(judgement.cleanup)})
+    books.note(session, REBUILT, {**it.place, "sql": list(judgement.cleanup)})
     with _suitable(session, it):
         for sql in judgement.cleanup:
             session.connection.run(sql)

@@ -48,10 +48,10 @@ def report(
     if statement is None and server.sqlstate.startswith(_CONSTRAINTS):
         message = f"{migration.id} broke a constraint that is checked at its end, and was rolled back."
     finding = Finding("failed", Severity.ERROR, said.message, "", migration.id, migration.file.location, line, column)
-    excerpt = "" if line is None else _excerpt(migration.file.text, line, column or 1, secrets)
+    shown = "" if line is None else _excerpt(migration.file.text, line, column or 1, secrets)
     blockers = blockers if server.sqlstate in _OF_WAITING else ()
     remedy = advice(server, blockers).replace("LABEL NUMBER", f"{migration.label} {migration.digits}")
-    failure = MigrationFailed(message, finding=finding, excerpt=excerpt, server=said, remedy=remedy)
+    failure = MigrationFailed(message, finding=finding, excerpt=shown, server=said, remedy=remedy)
     failure.blockers = blockers
     return failure
 
@@ -100,6 +100,11 @@ def _mentioned(statement: Statement, message: str) -> int:
             if token.value == name and token.kind in (TokenKind.WORD, TokenKind.IDENTIFIER):
                 return token.start
     return statement.start
+
+
+def excerpt(step: Step, statement: Statement) -> str:
+    """The lines around the beginning of a statement."""
+    return _excerpt(step.migration.file.text, statement.line, statement.column, step.secrets)
 
 
 def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:

@@ -9,6 +9,7 @@ from sqlmigrations.parser import parse
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progress, Severity, SqlMigration
 from sqlmigrations.units import DONE_CHECKSUM, STOPPED, Digest
 
+_DECIDE = " A person has to decide: python manage.py sqlmigrate_apply  tells the ways out."
 _LOOK = "python manage.py sqlmigrate_status -v 2"
 
 
@@ -40,11 +41,12 @@ def finding(entry: MigrationStatus, row: Applied) -> Finding:
 
 
 def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
-    message = f"Half done: {far.done} of {far.total} statements."
+    message, decide = f"Half done: {far.done} of {far.total} statements.", False
     stopped = row.metadata.get(STOPPED)
     if isinstance(stopped, dict) and stopped.get("why"):
         message += f" It stopped at statement {stopped['number']}: {stopped['why']}"
-    message += " The next run looks what became of it and goes on there."
+        decide = bool(stopped.get("decide"))
+    message += _DECIDE if decide else " The next run looks what became of it and goes on there."
     location, column = migration.file.location, far.line and 1
     return Finding("partial", Severity.NOTE, message, "", migration.id, location, far.line, column)
 

@@ -42,17 +42,11 @@ class Waiting:
 
 
 class _Lost(Exception):
-    """The connection went away.
+    """The connection went away; ``xid`` is the transaction that was being committed."""
 
-    Attributes:
-        began: A statement outside of a transaction that was under way.
-        xid: The transaction that was being committed.
-    """
-
-    def __init__(self, failed: StatementFailed, began: Statement | None = None, xid: str | None = None) -> None:
+    def __init__(self, failed: StatementFailed, xid: str | None = None) -> None:
         super().__init__(failed.server.message)
         self.failed = failed
-        self.began = began
         self.xid = xid
 
 
@@ -103,6 +97,9 @@ class _Walk:
         self._kept = False
         self._pid = 0
         self._begun: Begun | None = None
+        self._lost: _Lost | None = None
+        # The statement outside of a transaction that this run has sent last.
+        self._sent = ""
 
     @property
     def _session(self) -> Session:
@@ -127,7 +124,7 @@ class _Walk:
         Raises:
             DatabaseUnavailable: The server does not answer.
         """
-        self._attempt += 1
+        self._lost, self._attempt = lost, self._attempt + 1
         try:
             self._place = replace(self._place, session=self._place.reopen(0))
             deadline = time.monotonic() + _RESOLVE_S
@@ -269,10 +266,14 @@ class _Walk:
         begun, self._begun = self._begun, None
         try:
             if begun is not None and begun.digest == it.digest:
+                if self._lost is not None and self._sent == it.digest:
+                    alone.look_after(self._session, self._books, it, begun, self._lost.failed.server)
+                    return {"found": True}
                 judgement = alone.settle(self._session, self._books, it, begun)
                 if judgement.verdict in (Verdict.DONE, Verdict.FINISH):
                     return {"found": True}
                 it = replace(it, rebuilt=begun.rebuilt + (judgement.verdict is Verdict.REBUILD))
+            self._sent = it.digest
             with self._place.watcher.watching(self._step, unit.first, statement, self._pid):
                 alone.run(self._session, self._books, it)
         except NotDone as failed:
@@ -309,8 +310,9 @@ class _Walk:
         blockers = self._place.watcher.blockers()
         if not self._kept and not left:
             self._books.withdraw(self._session)
-            raise stops.nothing_kept(self._step, statement, server, judgement.reason if judgement else "", blockers)
+            raise stops.nothing_kept(self._step, statement, server, judgement, blockers)
         number = self._step.script.statements.index(statement) + 1
         error = stops.stopped(self._step, statement, number, server, judgement, blockers)
-        self._books.stop(self._session, {"number": number, "line": statement.line, "why": error.kept})
+        told = {"number": number, "line": statement.line, "why": error.kept}
+        self._books.stop(self._session, {**told, "decide": stops.waits_for_a_person(judgement)})
         raise error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sqlmigrations.exceptions import DatabaseUnavailable, MigrationFailed, MigrationStopped, PartialMigration
-from sqlmigrations.failure import report
+from sqlmigrations.failure import excerpt, report
 from sqlmigrations.guidance import APPLY, advice, repair
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
@@ -16,14 +16,22 @@ _SELF_CURED = frozenset({"57014", "55P03", "40P01", "40001", ""})
 
 
 def nothing_kept(
-    step: Step, statement: Statement, server: ServerError | None, reason: str, blockers: tuple[Blocker, ...]
+    step: Step,
+    statement: Statement,
+    server: ServerError | None,
+    judgement: Judgement | Problem | None,
+    blockers: tuple[Blocker, ...],
 ) -> MigrationFailed:
     """The error for a file that left nothing behind: its first statement failed."""
     if server is not None:
         failure = report(step, statement, server, blockers)
         failure.message = f"{step.migration.id} failed."
         return failure
-    return MigrationFailed(f"{step.migration.id} failed: {reason}", finding=_about(step, statement, reason))
+    reason = judgement.reason if judgement else ""
+    failure = MigrationFailed(f"{step.migration.id} failed: {reason}", finding=_about(step, statement, reason))
+    failure.excerpt = excerpt(step, statement)
+    failure.remedy = "\n".join(_choice(step, judgement)) if judgement else ""
+    return failure
 
 
 def stopped(
@@ -51,7 +59,7 @@ def stopped(
     error = MigrationStopped(
         message,
         finding=base.finding if base else _about(step, statement, reason),
-        excerpt=base.excerpt if base else "",
+        excerpt=base.excerpt if base else excerpt(step, statement),
         server=base.server if base else None,
         kept=" ".join(_state(number, judgement)),
         remedy="\n".join(_remedy(step, statement, number, base, judgement)),
@@ -59,6 +67,11 @@ def stopped(
     error.blockers = base.blockers if base else ()
     error.is_clean = _verdict(judgement) is Verdict.RUN
     return error
+
+
+def waits_for_a_person(judgement: Judgement | Problem | None) -> bool:
+    """Whether the next run does not go on by itself."""
+    return _verdict(judgement) is Verdict.DECIDE
 
 
 def refused(step: Step, server: ServerError) -> MigrationStopped:
@@ -121,9 +134,13 @@ def _remedy(
         then = f"and then statement {number} again, once" if verdict is Verdict.REBUILD else "and goes on"
         yield f"{APPLY}   which runs  {'; '.join(judgement.cleanup)}  {then}."
     elif judgement is not None:
-        yield "Choose one of these, then run  " + APPLY
-        for way in judgement.ways:
-            yield from _way(step, way)
+        yield from _choice(step, judgement)
+
+
+def _choice(step: Step, judgement: Judgement | Problem) -> Iterator[str]:
+    yield f"Choose one of these, then run  {APPLY}" if len(judgement.ways) > 1 else f"Do this, then run  {APPLY}"
+    for way in judgement.ways:
+        yield from _way(step, way)
 
 
 def _way(step: Step, way: Way) -> Iterator[str]:

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 
 from django.db import close_old_connections, connection
 
-from sqlmigrations import glimpses, signals, statements, transaction
+from sqlmigrations import alone, glimpses, signals, statements, transaction
 from sqlmigrations.backends import postgresql
+from sqlmigrations.backends.base import Connection
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Blocker, Glimpse
@@ -129,3 +130,28 @@ def interrupt_itself_between_files() -> None:
 def give_up_soon() -> None:
     """The question what became of a COMMIT is put for a second, not for a minute."""
     transaction._RESOLVE_S = 1
+
+
+def _die(*args: object, **named: object) -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def die_before_a_statement_that_is_journalled() -> None:
+    alone._suitable = _die
+
+
+def die_before_a_done_statement_is_journalled() -> None:
+    alone.confirm = _die
+
+
+def die_before_what_is_left_is_removed() -> None:
+    """After the journal has it."""
+    real = Connection.run
+
+    def run(self: Connection, sql: str) -> None:
+        if sql.startswith("DROP INDEX"):
+            _die()
+        real(self, sql)
+
+    Connection.run = run  # type: ignore[method-assign]
