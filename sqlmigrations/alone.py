@@ -138,7 +138,7 @@ def settle(session: Session, books: Bookkeeper, it: Lonely, begun: Begun) -> Jud
 
     Raises:
         NotDone: A person has to decide.
-        StatementFailed: The server refused to clean up, or the connection was lost.
+        StatementFailed: The connection was lost.
     """
     if begun.resolution is Resolution.DONE:
         return Judgement(Verdict.DONE, "Resolved as done.")
@@ -147,18 +147,24 @@ def settle(session: Session, books: Bookkeeper, it: Lonely, begun: Begun) -> Jud
     cause = UNSEEN if redo else begun.cause
     judgement = judge(it.effect, begun.before, now, cause, 0 if redo else begun.rebuilt)
     if judgement.verdict in (Verdict.REBUILD, Verdict.FINISH):
-        clean(session, books, it, judgement)
+        _clean(session, books, it, begun, judgement)
     if judgement.verdict is Verdict.DECIDE and not redo:
         raise NotDone(None, judgement, left=True)
     return Judgement(Verdict.RUN, judgement.reason) if judgement.verdict is Verdict.DECIDE else judgement
 
 
-def clean(session: Session, books: Bookkeeper, it: Lonely, judgement: Judgement) -> None:
+def _clean(session: Session, books: Bookkeeper, it: Lonely, begun: Begun, judgement: Judgement) -> None:
     """Removes what it left behind, or brings it to its end."""
+    books.check_lock(session)
     books.note(session, REBUILT, {**it.place, "sql": list(judgement.cleanup)})
-    with _suitable(session, it):
-        for sql in judgement.cleanup:
-            session.connection.run(sql)
+    try:
+        with _suitable(session, it):
+            for sql in judgement.cleanup:
+                session.connection.run(sql)
+    except StatementFailed as failed:
+        if failed.server.lost:
+            raise
+        _look_after(session, books, replace(it, rebuilt=begun.rebuilt + 1), begun.before, failed.server)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def finding(entry: MigrationStatus, row: Applied) -> Finding:
 def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
     message, decide = f"Half done: {far.done} of {far.total} statements.", False
     stopped = row.metadata.get(STOPPED)
-    if isinstance(stopped, dict) and stopped.get("why"):
+    if isinstance(stopped, dict) and stopped.get("number"):
         message += f" It stopped at statement {stopped['number']}: {stopped['why']}"
         decide = bool(stopped.get("decide"))
     message += _DECIDE if decide else " The next run looks what became of it and goes on there."

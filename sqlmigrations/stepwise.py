@@ -14,7 +14,7 @@ from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.locking import HELD, STATEMENTS, Holder, LockKey
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
-from sqlmigrations.exceptions import DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.exceptions import DatabaseUnavailable, PartialMigration, SqlMigrationsError, StatementFailed
 from sqlmigrations.journal import Begun
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
@@ -94,6 +94,7 @@ class _Walk:
         self._books = Bookkeeper(place.recorder, place.run, place.lock, step)
         self._units, _ = units.cut(step.script.statements)
         self._digest = Digest()
+        self._done = 0
         self._kept = False
         self._pid = 0
         self._begun: Begun | None = None
@@ -112,9 +113,9 @@ class _Walk:
             _Lost: The connection went away.
         """
         with self._losing():
-            done = self._open()
+            self._done = self._open()
             for unit in self._units:
-                if unit.last > done:
+                if unit.last > self._done:
                     self._perform(unit)
             self._books.complete(self._session, self._attempt)
 
@@ -146,10 +147,15 @@ class _Walk:
         except StatementFailed as failed:
             if failed.server.lost:
                 raise _Lost(failed) from None
-            # One of ours was refused: a right was taken away, the disk is full.
-            with suppress(StatementFailed):
-                self._books.stop(self._session, {"error": failed.server.message})
-            raise stops.refused(self._step, failed.server) from None
+            # One of ours was refused: the run is to end, a right was taken away, the disk is full.
+            error = stops.refused(self._step, failed.server, self._done)
+            # There may be no row yet.
+            with suppress(StatementFailed, PartialMigration):
+                if self._kept or self._sent:
+                    self._books.stop(self._session, {"why": error.kept})
+                else:
+                    self._books.withdraw(self._session)
+            raise error from None
 
     def _open(self) -> int:
         """Takes the lock of the file and its row; how many statements are done."""
@@ -197,6 +203,7 @@ class _Walk:
             took_ms = round((time.perf_counter() - started) * 1000, 3)
             self._books.advance(self._session, unit, digest.value, took_ms, **told)
         self._digest = digest
+        self._done = unit.last
         self._kept = self._kept or unit.way is not Way.SESSION
         self.ran += len(every)
 

@@ -74,14 +74,14 @@ def waits_for_a_person(judgement: Judgement | Problem | None) -> bool:
     return _verdict(judgement) is Verdict.DECIDE
 
 
-def refused(step: Step, server: ServerError) -> MigrationStopped:
-    """The error for a file in whose journal nothing could be written."""
-    base = report(step, None, server)
+def refused(step: Step, server: ServerError, done: int) -> MigrationStopped:
+    """The error for a file that stopped between its statements: the run was to end, or its journal was refused."""
+    base, total = report(step, None, server), len(step.script.statements)
     return MigrationStopped(
-        f"The journal of {step.migration.id} could not be written.",
+        f"{step.migration.id} stopped after {done} of {total} statements: its journal could not be written.",
         finding=base.finding,
         server=base.server,
-        kept="What was done before is recorded; the statement at hand may have taken effect.",
+        kept=f"{done} of {total} statements are done and recorded; the next run looks whether one more took effect.",
         remedy=base.remedy,
     )
 

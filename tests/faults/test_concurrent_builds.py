@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 
@@ -272,6 +273,29 @@ def test_f39_a_directive_still_limits_a_build(table: FaultySite) -> None:
 
     assert stopped.returncode == 7
     assert "PostgreSQL 57014" in stopped.stderr
+
+
+@DRIVERS
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_f21_an_interrupted_build_is_cancelled_told_and_built_anew_by_the_next_run(
+    table: FaultySite, driver: str, number: signal.Signals, code: int
+) -> None:
+    table.write("001_i.sql", f"-- transaction: off\nINSERT INTO t VALUES (7, 7);\n{BUILD}")
+    with reader(table):
+        runner = table.start_apply(DRIVER=driver)
+        until(lambda: builders(table))
+        runner.send_signal(number)
+        stopped = ended(runner)
+        left = (builders(table), table.recorded(), table.holders())
+
+    resumed = table.apply(DRIVER=driver)
+
+    assert stopped.returncode == code, stopped
+    assert "project.001_i was interrupted at migrations_sql/001_i.sql:3:1. Statement 1 is done" in stopped.stderr
+    assert "The index public.i was left invalid because it was cancelled." in stopped.stderr
+    assert left == ([], [("001_i", "partial")], [])
+    assert (resumed.returncode, resumed.stderr, is_valid(table)) == (0, "", True)
+    assert table.query("SELECT count(*) FROM t WHERE a = 7 AND b = 7 ") == [(2,)]
 
 
 @DRIVERS
