@@ -291,7 +291,7 @@ def test_f21_an_interrupted_build_is_cancelled_told_and_built_anew_by_the_next_r
     resumed = table.apply(DRIVER=driver)
 
     assert stopped.returncode == code, stopped
-    assert "project.001_i was interrupted at migrations_sql/001_i.sql:3:1. Statement 1 is done" in stopped.stderr
+    assert "project.001_i was interrupted at migrations_sql/001_i.sql:3:1.\n\n  Statement 1 is done" in stopped.stderr
     assert "The index public.i was left invalid because it was cancelled." in stopped.stderr
     assert left == ([], [("001_i", "partial")], [])
     assert (resumed.returncode, resumed.stderr, is_valid(table)) == (0, "", True)
