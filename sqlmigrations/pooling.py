@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sqlmigrations.exceptions import UnsafePlan
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.types import Finding, Mode, Pooling, Severity
 
@@ -29,6 +30,17 @@ def behind(plan: Plan, pooling: Pooling, database: str) -> Plan:
     refused = [_refusal(step, database) for step in plan.steps if step.script.mode is Mode.STATEMENTS]
     dangers = refused if pooling is Pooling.TRANSACTION else []
     return replace(plan, pooling=pooling, warnings=(*plan.warnings, note), dangers=(*plan.dangers, *dangers))
+
+
+def session_lost(database: str, step: Step, before: int, now: int) -> UnsafePlan:
+    """The error for a pooler that passes on the server's process id, or is declared to keep sessions and does not."""
+    return UnsafePlan(
+        f"The server process of this connection was {before} and is {now}: a pooler stands between that was not "
+        f"recognised, or that SESSION_POOLED is wrong about. {step.migration.id} was not begun; those before it are "
+        "recorded.",
+        remedy=f"Let the runner connect past the pooler, by an alias that leads to the server itself:  "
+        f"{direct_setting(database)}",
+    )
 
 
 def direct_setting(database: str) -> str:

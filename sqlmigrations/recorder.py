@@ -13,9 +13,10 @@ from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
 from sqlmigrations.ledger import EVENTS, Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
+from sqlmigrations.pooling import session_lost
 from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
 from sqlmigrations.text import CHECKSUM_ALGORITHM
-from sqlmigrations.types import SqlFile, SqlMigration
+from sqlmigrations.types import Pooling, SqlFile, SqlMigration
 
 # Larger texts are not kept beside the ledger; characters.
 KEPT_TEXT_LIMIT = 1_000_000
@@ -109,6 +110,7 @@ class Recorder:
             AlreadyRecorded: Another run was faster.
             LockNotObtained: Another run holds the row for longer than it is waited for.
             LockLost: The lock connection no longer has the lock.
+            UnsafePlan: A pooler that was not recognised has changed the server process.
             StatementFailed: Anything else the server refuses.
         """
         statement_timeout = None if step.statement_timeout_ms is None else str(step.statement_timeout_ms)
@@ -125,6 +127,8 @@ class Recorder:
                 "The connection that held the migration lock is gone; the run stopped before its next statement.",
                 remedy="What was applied is recorded. Start again: python manage.py sqlmigrate_apply",
             )
+        if session.pooling is not Pooling.TRANSACTION and pid != session.pid:
+            raise session_lost(run.database, step, session.pid, pid)
         return Claim(step, xid, pid)
 
     def close(self, session: Session, claim: Claim, run: RunMark, ran: Ran, settled: Settled) -> None:

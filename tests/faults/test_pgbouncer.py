@@ -360,6 +360,34 @@ def test_f09_a_pool_falsely_declared_to_keep_sessions_is_found_out(site: FaultyS
     assert lent(site, pool) == {CLEAN}
 
 
+UNSEEN = """
+from dataclasses import replace
+from django.core.management import call_command
+from sqlmigrations.backends import postgresql
+from sqlmigrations.backends.tenure import Owned
+from sqlmigrations.types import Pooling
+
+# As behind a pooler that passes on the process id of a server connection which is then lent to somebody else.
+prepare = postgresql._prepare
+taken = lambda *told: replace(prepare(*told), pooling=Pooling.NONE, tenure=Owned(), pid=1)
+postgresql._prepare = taken
+call_command("sqlmigrate_apply")
+"""
+
+
+def test_f09_a_pooler_that_could_not_be_recognised_is_noticed_when_the_server_process_changes(
+    site: FaultySite, pool: Bouncer
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    stopped = site.python(UNSEEN, DATABASE_URL=pool.url(site.database))
+
+    assert "a pooler stands between that was not recognised" in stopped.stderr
+    assert 'SQLMIGRATIONS["DIRECT"] = {"default": "default_direct"}' in stopped.stderr
+    assert (site.names(), site.has("a")) == ([], False)
+    until(lambda: not advisory_locks(site))
+
+
 TESTS = """\
 from django.core.management import call_command
 from django.db import connections
