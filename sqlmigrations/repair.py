@@ -45,7 +45,9 @@ def _find(target: Target, entries: Sequence[MigrationStatus], sources: Iterable[
             remedy="Install the package again, in the version that made the tables or a newer one.",
         )
     if target.label not in labels:
-        raise unknown_label(target.label, labels)
+        others = () if target.version else (entry for entry in entries if entry.label != TRACKING_LABEL)
+        alone = [entry.id for entry in others if target.label in _names(entry)]
+        raise _without_label(target, alone) if alone else unknown_label(target.label, labels)
     mine = [entry for entry in entries if entry.label == target.label]
     # Of two files with one number the one with the record is meant.
     for entry in sorted(mine, key=lambda entry: entry.applied is None):
@@ -59,6 +61,11 @@ def _names(entry: MigrationStatus) -> set[str]:
     names = {known.name for known in (entry.migration, entry.applied) if known}
     version = entry.migration.version if entry.migration else entry.applied and entry.applied.version
     return names | {f"{version:0{width}d}" for width in range(1, 19)}
+
+
+def _without_label(target: Target, meant: Sequence[str]) -> ConfigurationError:
+    message = f"{target.label!r} is a migration without its label."
+    return ConfigurationError(message, remedy=f"Name it whole: {' or '.join(meant)}.")
 
 
 def _unknown(target: Target, mine: Sequence[MigrationStatus]) -> ConfigurationError:

@@ -285,6 +285,8 @@ def nothing(site: Site) -> None:
         (nothing, ("accept", "projct", "2"), "There is no source with the label 'projct'.\n\n  Next: Did you mean"),
         (nothing, ("accept", "project", "9"), "project has no migration '9'.\n\n  Next: Its newest are: 001_a, 002_b"),
         (nothing, ("accept", "project", "002_d"), "has no migration '002_d'.\n\n  Next: Did you mean 002_b?"),
+        (nothing, ("accept", "002_b"), "is a migration without its label.\n\n  Next: Name it whole: project.002_b."),
+        (nothing, ("accept", "2"), "'2' is a migration without its label.\n\n  Next: Name it whole: project.002_b."),
         (nothing, ("accept", "project"), "Which migration of project? A repair is about one."),
         (nothing, ("accept", "sqlmigrations", "0"), "sqlmigrations is the label of the tool's own files"),
     ],

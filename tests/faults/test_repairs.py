@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tests.faults.proxy import Cut, Proxy
 from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, Role, ended, until
 from tests.terminal import at_a_terminal
 
@@ -136,6 +137,25 @@ def test_f73_a_repair_killed_before_its_commit_leaves_nothing(changed: FaultySit
     assert changed.ledger() == before
     assert changed.events("accepted") == []
     assert changed.run(*ACCEPT).returncode == 0
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize(("cut", "recorded"), [(Cut.BEFORE, False), (Cut.AFTER, True)])
+def test_f73_a_repair_cut_off_at_its_commit_does_not_claim_to_know(
+    changed: FaultySite, proxy: Proxy, cut: Cut, recorded: bool, driver: str
+) -> None:
+    proxy.cut(cut)
+
+    unknown = changed.run(*ACCEPT, env={"DATABASE_URL": proxy.url(changed.database.url), "DRIVER": driver})
+
+    assert unknown.returncode == 8, unknown
+    assert unknown.stderr == (
+        "The connection broke while the record of project.002_b was being corrected: that is done wholly or not at "
+        "all.\n\n  Next: When the server is back, look: python manage.py sqlmigrate_status\n"
+    )
+    assert len(changed.events("accepted")) == recorded
+    assert changed.run("sqlmigrate_status", "--check").returncode == (0 if recorded else 4)
+    assert changed.run(*ACCEPT).returncode == (2 if recorded else 0)
 
 
 def test_f65_a_row_that_was_edited_between_question_and_answer_is_not_overwritten(changed: FaultySite) -> None:
