@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -43,6 +44,8 @@ _FREE = frozenset((
     ("CREATE", "ROLE"), ("CREATE", "USER"), ("CREATE", "COLLATION"),
 ))
 # fmt: on
+# Most that is created has none of these words in it, and need not be taken apart.
+_OTHERS = re.compile(r"(?i)references|partition|create")
 _NEW = frozenset((("CREATE", "TABLE"), ("CREATE", "SCHEMA")))
 
 
@@ -109,7 +112,7 @@ def of(statement: Statement) -> Waiting:
     if leading in _FREE:
         return Waiting.FREE
     if leading in _NEW:
-        return Waiting.FREE if _stands_alone(values(statement)) else Waiting.HARMFUL
+        return Waiting.FREE if _stands_alone(statement) else Waiting.HARMFUL
     if leading == ("WITH",):
         return Waiting.HARMLESS if _writes_rows(statement) else Waiting.HARMFUL
     if leading == ("ALTER", "TABLE") and _is_gentle(statement):
@@ -128,8 +131,11 @@ def _maintenance(statement: Statement, leading: tuple[str, ...], words: list[str
     return Waiting.ENDLESS if refuses_transaction(statement) else Waiting.HARMFUL
 
 
-def _stands_alone(words: list[str]) -> bool:
+def _stands_alone(statement: Statement) -> bool:
     """Whether what is created needs no strong lock on what is there already."""
+    if not _OTHERS.search(statement.source, statement.start + len("CREATE"), statement.end):
+        return True
+    words = values(statement)
     of_another = ("partition", "of") in pairwise(words)
     return "references" not in words and "create" not in words[1:] and not of_another
 

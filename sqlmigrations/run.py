@@ -79,8 +79,9 @@ class Run:
             DatabaseUnavailable: The server went away before COMMIT and did not come back.
             Interrupted: The run was asked to end; the message says what is left.
         """
-        done = self._done_before().capitalize()
-        self._bench.interruption.check(f"Interrupted before {step.migration.id} was begun. {done}.")
+        if self._bench.interruption.asked:
+            done = self._done_before().capitalize()
+            self._bench.interruption.check(f"Interrupted before {step.migration.id} was begun. {done}.")
         self._history.ask(step)
         started = time.perf_counter()
         try:
