@@ -78,7 +78,7 @@ class Executor:
             ConfigurationError: A foreign ``schema_migrations`` is in the way.
         """
         loaded = self._load()
-        known = _checksums(loaded) if with_texts else None
+        known = loaded.checksums if with_texts else None
         tracking, rows = self._rows(Reader(self.database), known)
         plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
@@ -147,7 +147,7 @@ class Executor:
         """
         loaded = self._load_sound()
         reader = Reader(self.database)
-        rows = self._rows(reader, _checksums(loaded))[1]
+        rows = self._rows(reader, loaded.checksums)[1]
         try:
             return propose(decision, loaded, rows, partial(inquiry.ask, self.ledger, reader))
         except StatementFailed as failed:
@@ -172,7 +172,7 @@ class Executor:
             queries = bench.session.connection
             if proposal.entry.state is State.PARTIAL:
                 lease.await_statements(queries, self.database, self.ledger, wait_ms)
-            rows = self.ledger.read(queries, _checksums(loaded)) if tracking is Tracking.PRESENT else ()
+            rows = self.ledger.read(queries, loaded.checksums) if tracking is Tracking.PRESENT else ()
             if propose(proposal.decision, loaded, rows, partial(inquiry.ask, self.ledger, queries)) != proposal:
                 raise changed_meanwhile(proposal)
             mark = self._mark()
@@ -247,7 +247,3 @@ class Executor:
         except StatementFailed as failed:
             needs = rights.READING if known is None else rights.READING_TEXTS
             raise rights.unreadable(queries, self.ledger, needs, failed.server) from None
-
-
-def _checksums(loaded: Loaded) -> list[str]:
-    return [migration.file.checksum for migration in loaded.migrations]

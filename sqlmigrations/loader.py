@@ -38,6 +38,11 @@ class Loaded:
     migrations: tuple[SqlMigration, ...]
     findings: tuple[Finding, ...]
 
+    @property
+    def checksums(self) -> list[str]:
+        """Of the files of all migrations."""
+        return [migration.file.checksum for migration in self.migrations]
+
 
 @dataclass(slots=True)
 class _Folder:
