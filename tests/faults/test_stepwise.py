@@ -136,8 +136,10 @@ def test_statements_that_are_done_must_not_be_changed(site: FaultySite) -> None:
     site.write("001_t.sql", f"{DONE.replace('(1), (2)', '(1)')}SELECT 1;\n")
 
     refused = site.apply()
+    shown = site.run("sqlmigrate_status", "-v", "2").stdout
 
     assert refused.returncode == 7
+    assert "-INSERT INTO t VALUES (1), (2);\n       +INSERT INTO t VALUES (1);\n" in shown
     assert "the statements that are done are no longer those that were run" in refused.stderr
     assert progress(site) == [("partial", 3, 4)]
     site.write("001_t.sql", f"{DONE}SELECT 1;\n")

@@ -26,6 +26,8 @@ _MARKS = {
     State.MISSING: "[!]",
     State.PARTIAL: "[!]",
 }
+# Of a half-done file what is not done yet may have been changed.
+_CHANGED = (State.MODIFIED, State.REFORMATTED, State.PARTIAL)
 _COUNTED = (State.MODIFIED, State.REFORMATTED, State.MISSING, State.AHEAD, State.LATE, State.PARTIAL)
 
 
@@ -94,7 +96,9 @@ def _details(entry: MigrationStatus, secrets: Collection[str]) -> Iterator[str]:
     file = entry.migration and entry.migration.file
     if file and file.raw_checksum != file.checksum:
         yield f"(on disk with CRLF line ends or a byte order mark: sha256sum says {file.raw_checksum[:16]}...)"
-    if entry.state in (State.MODIFIED, State.REFORMATTED) and entry.applied and entry.migration:
+    if entry.state in _CHANGED and entry.applied and entry.migration:
+        if entry.state is State.PARTIAL and entry.migration.file.checksum == entry.applied.checksum:
+            return
         yield from difference(entry.applied, entry.migration, secrets)
 
 
