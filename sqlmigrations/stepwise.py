@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from sqlmigrations import alone, patience, statements, stops, units
+from sqlmigrations import alone, guards, patience, statements, stops, units
 from sqlmigrations.alone import Lonely, NotDone
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.locking import HELD, STATEMENTS, Holder, LockKey
@@ -223,6 +223,9 @@ class _Walk:
                 if 0 < index == timetable.turn:
                     self._set_timeouts(timetable.at(index))
                 self._transmit(unit, index)
+                if problem := guards.passed_over(connection, statement):
+                    connection.query("ROLLBACK")
+                    self._fail(statement, None, problem)
                 if statements.sets(statement) in _TIMEOUTS:
                     self._set_timeouts(timetable.at(index))
             except StatementFailed as failed:

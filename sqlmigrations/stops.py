@@ -168,9 +168,9 @@ def _about(step: Step, statement: Statement, message: str) -> Finding:
 def unsound(step: Step, statement: Statement, problem: Problem) -> MigrationFailed:
     """The error for a file that was rolled back, as a statement that reported success has not done what it says."""
     said = " ".join(filter(None, (problem.reason, problem.warning)))
-    ways = [line for way in problem.ways for line in _way(step, way)]
     return MigrationFailed(
         f"{step.migration.id} failed and was rolled back: {said}",
         finding=_about(step, statement, problem.reason),
-        remedy="\n".join([f"Choose one of these, then run  {APPLY}", *ways]),
+        excerpt=excerpt(step, statement),
+        remedy="\n".join(_choice(step, problem)),
     )

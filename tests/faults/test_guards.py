@@ -13,6 +13,9 @@ project.001_i failed and was rolled back: The index public.i was there before an
 built nothing.
 
   migrations_sql/001_i.sql:2:1
+    1 | CREATE TABLE u ();
+  > 2 | CREATE INDEX IF NOT EXISTS i ON t (a);
+      | ^
 
   Nothing of this file was kept; 1 migration was applied in this run before it.
   Next: Choose one of these, then run  python manage.py sqlmigrate_apply
@@ -43,6 +46,20 @@ def test_f43_an_invalid_index_is_not_passed_over_in_a_transaction_either(spoilt:
     spoilt.query("DROP INDEX CONCURRENTLY i")
     assert spoilt.apply().returncode == 0
     assert spoilt.query("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('i')") == [(True,)]
+
+
+def test_f43_nor_is_it_where_each_statement_is_a_transaction_of_its_own(spoilt: FaultySite) -> None:
+    spoilt.write("001_i.sql", f"-- transaction: off\n{GUARDED}")
+
+    refused = spoilt.apply()
+
+    assert refused.returncode == 7
+    assert "project.001_i stopped at statement 2 of 2, in line 3." in refused.stderr
+    assert "is invalid, so IF NOT EXISTS has built nothing." in refused.stderr
+    assert "      DROP INDEX CONCURRENTLY public.i;\n" in refused.stderr
+    assert (spoilt.recorded(), spoilt.has("u")) == ([("001_i", "partial")], True)
+    spoilt.query("DROP INDEX CONCURRENTLY i")
+    assert spoilt.apply().returncode == 0
 
 
 def test_an_index_of_another_table_is_not_passed_over(site: FaultySite) -> None:
