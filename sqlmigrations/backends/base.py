@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
@@ -12,7 +12,8 @@ from django.db import Error as DjangoError
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from sqlmigrations import conf
-from sqlmigrations.backends.aliases import CONNECT_TIMEOUT_S, connect, credentials, misconfigured, own_wrapper, wrapper
+from sqlmigrations.backends.aliases import connect, credentials, misconfigured, own_wrapper, wrapper
+from sqlmigrations.backends.cancelling import cancel
 from sqlmigrations.backends.deadline import answered_within
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.interruption import CANCELLED, Interruption
@@ -190,18 +191,11 @@ class Connection:
             self.interruption.answer()
             raise StatementFailed(_NOT_SENT)
         try:
-            with self.interruption.cancelling(self._cancel):
+            with self.interruption.cancelling(lambda: cancel(self._wrapper)):
                 yield
         except self._errors as error:
             self.interruption.answer()
             raise self._failed(error) from None
-
-    def _cancel(self) -> None:
-        with suppress(self._errors):
-            if is_psycopg3:
-                self._raw.cancel_safe(timeout=CONNECT_TIMEOUT_S)
-            else:
-                self._raw.cancel()
 
     def _failed(self, error: Exception) -> StatementFailed:
         return StatementFailed(_server_error(error, bool(self._raw.closed), self._secrets))

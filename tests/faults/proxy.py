@@ -45,7 +45,9 @@ class _Link:
     def _to_server(self) -> None:
         with suppress(OSError), self._client.makefile("rb") as asked:
             startup = asked.read(4)
-            self._server.sendall(startup + asked.read(int.from_bytes(startup) - 4))
+            startup += asked.read(int.from_bytes(startup) - 4)
+            self._proxy.flow.wait()
+            self._server.sendall(startup)
             while kind := asked.read(1):
                 length = asked.read(4)
                 body = asked.read(int.from_bytes(length) - 4)
