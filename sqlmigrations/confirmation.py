@@ -29,6 +29,8 @@ def _created(effect: Effect, before: Observation, after: Observation) -> Problem
     for index in found:
         if index.table_oid != after.table_oid:
             return _not_it(f"the index {index.name} is on {index.table}", drops([index]))
+        if effect.unique and not index.unique:
+            return _not_it(f"the index {index.name} is not unique", drops([index]))
         if not _is_sound(effect, index, before):
             return _invalid(effect, index, before)
     if found:
@@ -60,7 +62,7 @@ def _invalid(effect: Effect, index: Index, before: Observation) -> Problem:
         reason = f"The index {index.name} was there before and is invalid, so IF NOT EXISTS has built nothing."
     else:
         reason = f"The server reported success, but the index {index.name} is invalid."
-    return Problem(reason, ways_with(index), warning_of(index))
+    return Problem(reason, ways_with(index, effect), warning_of(index))
 
 
 def _dropped(effect: Effect, before: Observation, after: Observation) -> Problem | None:
@@ -75,7 +77,7 @@ def _reindexed(effect: Effect, before: Observation, after: Observation) -> Probl
         if not index.valid and not index.is_leftover and not index.partitioned:
             return Problem(
                 f"The server reported success, but the index {index.name} is invalid.",
-                ways_with(index),
+                ways_with(index, effect),
                 warning_of(index),
             )
     return None

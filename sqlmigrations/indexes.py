@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmigrations.effects import Effect, Scope
+from sqlmigrations.effects import Effect, EffectKind, Scope
 from sqlmigrations.observation import Index, Observation
 from sqlmigrations.verdicts import KEEP, Case, Judgement, Resolution, Verdict, Way, decide, done, run
 
@@ -48,7 +48,7 @@ def _created(case: Case, index: Index) -> Judgement:
     left = f"The index {index.name} was left invalid {case.why}."
     if case.may_clean_up:
         return Judgement(Verdict.REBUILD, left, drops([index]), warning=warning_of(index))
-    return decide(left, *ways_with(index, case.cause.sqlstate), warning=warning_of(index))
+    return decide(left, *ways_with(index, case.effect, case.cause.sqlstate), warning=warning_of(index))
 
 
 def _stood(case: Case, index: Index) -> Judgement:
@@ -57,7 +57,7 @@ def _stood(case: Case, index: Index) -> Judgement:
         return run(f"The index {index.name} was there before: IF NOT EXISTS passes over it.")
     if case.effect.guarded:
         left = f"The index {index.name} was there before, and is invalid."
-        return decide(left, *ways_with(index), warning=warning_of(index))
+        return decide(left, *ways_with(index, case.effect), warning=warning_of(index))
     which = "was there before" if index.oid in oids(case.before) else "has replaced one that was there before"
     return _taken(f"The index {index.name} {which}", index)
 
@@ -68,7 +68,8 @@ def _taken(fact: str, index: Index | None = None) -> Judgement:
     if index is None:
         return decide(reason, KEEP, Way("If it is in the way, rename it, or give the index another name in the file"))
     if not index.valid and not index.partitioned:
-        return decide(f"{reason} It is invalid.", *ways_with(index)[:1], warning=warning_of(index))
+        drop = Way("Drop the index; the next apply builds it anew", drops([index]))
+        return decide(f"{reason} It is invalid.", drop, warning=warning_of(index))
     drop = Way("If it is in the way, drop it, or give the index another name in the file", drops([index]))
     return decide(reason, KEEP, drop)
 
@@ -153,11 +154,11 @@ def new_indexes(effect: Effect, before: Observation, now: Observation) -> tuple[
     )
 
 
-def ways_with(index: Index, sqlstate: str = "") -> tuple[Way, ...]:
-    """How an invalid index is got rid of, or made valid."""
+def ways_with(index: Index, effect: Effect, sqlstate: str = "") -> tuple[Way, ...]:
+    """How an invalid index is got rid of, or made valid where it is what was asked for."""
     first = _FIRST.get(sqlstate, "Drop the index")
     drop = Way(f"{first}; the next apply builds it anew", drops([index]))
-    if sqlstate == _DUPLICATES:
+    if sqlstate == _DUPLICATES or (effect.kind is EffectKind.CREATE_INDEX and index.unique != effect.unique):
         return (drop,)
     return drop, Way("Make it valid where it stands", (f"REINDEX INDEX CONCURRENTLY {index.name}",))
 

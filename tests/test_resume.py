@@ -229,6 +229,14 @@ def test_what_duplicates_stopped_cannot_be_made_valid_where_it_stands(sqlstate: 
     assert len(judged(BUILD, TABLE, having(INVALID), sqlstate).ways) == count
 
 
+def test_an_invalid_index_that_is_unique_and_was_not_to_be_is_not_made_valid() -> None:
+    stood = having(replace(INVALID, unique=True))
+
+    judgement = judged(GUARDED, stood, stood)
+
+    assert [way.sql for way in judgement.ways] == [("DROP INDEX CONCURRENTLY s.i",)]
+
+
 @pytest.mark.parametrize("before", [TABLE, having(INVALID)])
 def test_an_invalid_index_is_never_offered_to_be_taken_as_it_is(before: Observation) -> None:
     judgement = judged(BUILD, before, having(INVALID), "42P07")
@@ -319,6 +327,8 @@ def test_what_an_invalid_index_does_to_writes_is_said(index: Index, warning: str
         (GUARDED, having(INDEX), having(INDEX), True),
         (GUARDED, having(INVALID), having(INVALID), False),
         (GUARDED, None, having(INVALID), False),
+        (GUARDED, None, having(replace(INDEX, unique=True)), True),
+        (GUARDED.replace("INDEX", "UNIQUE INDEX"), having(INDEX), having(INDEX), False),
         (UNNAMED, having(INVALID), having(INVALID, numbered(11)), True),
         (UNNAMED, having(INDEX), having(INDEX, numbered(11, valid=False)), False),
         (UNNAMED, having(INDEX), having(INDEX), False),

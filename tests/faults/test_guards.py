@@ -18,11 +18,9 @@ built nothing.
       | ^
 
   Nothing of this file was kept; 1 migration was applied in this run before it.
-  Next: Choose one of these, then run  python manage.py sqlmigrate_apply
+  Next: Do this, then run  python manage.py sqlmigrate_apply
   - Drop the index; the next apply builds it anew:
       DROP INDEX CONCURRENTLY public.i;
-  - Make it valid where it stands:
-      REINDEX INDEX CONCURRENTLY public.i;
 """
 
 
