@@ -277,3 +277,24 @@ def test_a_refused_plan_as_one_document(shop: LocalSite) -> None:
     found = json.loads(ended.stdout)
     assert ended.returncode == found["exit_code"] == 6
     assert [finding["rule"] for finding in found["error"]["findings"]] == ["transaction-control"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("ALTER TABLE a ADD b int;", "deadlock_timeout + 1 s"),
+        ("-- lock-timeout: 5s\nUPDATE a SET id = 1;", "5.0 s"),
+        ("UPDATE a SET id = 1;", "30 s"),
+        ("UPDATE a SET id = 1; ALTER TABLE a ADD b int;", "30 s (deadlock_timeout + 1 s from statement 2 on)"),
+        ("SET work_mem = '1MB'; CREATE INDEX CONCURRENTLY i ON a (id);", "none"),
+        ("-- lock-timeout: 5s\nCREATE INDEX CONCURRENTLY i ON a (id);", "none"),
+        ("-- transaction: off\nALTER TABLE a ADD b int; VACUUM a;", "deadlock_timeout + 1 s or 30 s"),
+        ("-- transaction: off\n-- lock-timeout: 5s\nALTER TABLE a ADD b int; VACUUM a;", "5.0 s"),
+    ],
+)
+def test_a_plan_says_how_long_statements_wait_for_locks(local_site: LocalSite, sql: str, told: str) -> None:
+    local_site.write("001_a.sql", sql)
+
+    ended = local_site.run("sqlmigrate_apply", "--plan", check=True)
+
+    assert re.findall("lock timeout (.*), statement timeout", ended.stdout)[-1] == told

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
+from sqlmigrations import patience
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
 from sqlmigrations.glimpses import portrait
-from sqlmigrations.patience import PATIENT_MS, turning_point
+from sqlmigrations.patience import PATIENT_MS, Waiting
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.types import Finding, Mode, Outcome, Progress, Severity
 
+_PATIENT, _BRIEF = f"{PATIENT_MS // 1000} s", "deadlock_timeout + 1 s"
 # In any language. The other lines of a context quote statements and rows, with anybody's values in them.
 _FUNCTION = re.compile(r"[^\"'«»„]*\bPL/\w+|SQL function ")
 
@@ -55,7 +57,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         facts = [
             "in one transaction" if step.script.mode is Mode.TRANSACTION else "statement by statement",
             f"{count} statement{'' if count == 1 else 's'}",
-            f"lock timeout {_timeout(step.lock_timeout_ms, _lock_timeout(step))}",
+            f"lock timeout {_lock_timeout(step)}",
             f"statement timeout {_timeout(step.statement_timeout_ms, 'as the role has')}",
             "rollback ready" if _rollback_ready(step) else "no rollback",
         ]
@@ -172,12 +174,16 @@ def _timeout(milliseconds: int | None, otherwise: str) -> str:
 
 
 def _lock_timeout(step: Step) -> str:
-    statements, brief = step.script.statements, "deadlock_timeout + 1 s"
-    turn = turning_point(statements) if step.script.mode is Mode.TRANSACTION else 0
-    patient = f"{PATIENT_MS // 1000} s"
+    statements, chosen = step.script.statements, step.lock_timeout_ms
+    if step.script.mode is Mode.STATEMENTS:
+        texts = {Waiting.ENDLESS: "none", Waiting.HARMLESS: _timeout(chosen, _PATIENT)}
+        waits = [waiting for waiting in map(patience.of, statements) if waiting is not Waiting.FREE]
+        told = (texts.get(waiting, _timeout(chosen, _BRIEF)) for waiting in waits or [Waiting.HARMFUL])
+        return " or ".join(dict.fromkeys(told))
+    turn = patience.turning_point(statements) if chosen is None else 0
     if not turn:
-        return brief
-    return patient if turn == len(statements) else f"{patient} ({brief} from statement {turn + 1} on)"
+        return _timeout(chosen, _BRIEF)
+    return _PATIENT if turn == len(statements) else f"{_PATIENT} ({_BRIEF} from statement {turn + 1} on)"
 
 
 def _indented(lines: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -296,6 +297,26 @@ def test_no_attempt_begins_without_the_migration_lock(site: FaultySite) -> None:
     blocker.leave()
 
     assert ended(run).returncode == 10
+    assert site.names() == []
+
+
+@BOTH_DRIVERS
+def test_a_run_that_is_ended_between_two_attempts_ends_at_once(site: FaultySite, driver: str) -> None:
+    site.query("CREATE TABLE invoice ()")
+    blocker = Other(site.database, READING)
+    site.write("001_a.sql", f"-- lock-timeout: 100ms\n{CHANGE}")
+    run = site.start_apply(DRIVER=driver, **site.writing_down)
+    until(lambda: len(site.told("retrying")) == 4)
+
+    run.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    run_ended = ended(run)
+
+    blocker.leave()
+    assert run_ended.returncode == 143
+    assert time.monotonic() - started < site.told("retrying")[-1]["delay_s"]
+    assert "project.001_a was interrupted while it waited." in run_ended.stderr
+    assert "Nothing of this file was kept" in run_ended.stderr
     assert site.names() == []
 
 
