@@ -48,6 +48,7 @@ def test_a_run_as_one_document(shop: LocalSite) -> None:
     assert document(ended.stdout) == {
         "schema": 1,
         "database": "default",
+        "pooling": "none",
         "result": "ok",
         "exit_code": 0,
         "outcomes": [
@@ -65,7 +66,8 @@ def test_nothing_to_do_as_one_document(local_site: LocalSite) -> None:
 
     ended = local_site.run("sqlmigrate_apply", "--format", "json", check=True)
 
-    expected = {"schema": 1, "database": "default", "result": "ok", "exit_code": 0, "outcomes": [], "error": None}
+    known = {"schema": 1, "database": "default", "pooling": "none"}
+    expected = known | {"result": "ok", "exit_code": 0, "outcomes": [], "error": None}
     assert document(ended.stdout) == expected
 
 
@@ -80,6 +82,7 @@ def test_a_failure_as_one_document(shop: LocalSite) -> None:
     assert found == {
         "schema": 1,
         "database": "default",
+        "pooling": "none",
         "result": "error",
         "exit_code": 1,
         "outcomes": found["outcomes"],
@@ -120,6 +123,7 @@ def test_a_refusal_as_one_document(shop: LocalSite) -> None:
     assert found == {
         "schema": 1,
         "database": "default",
+        "pooling": None,
         "run_id": None,
         "outcomes": [],
         "result": "error",
@@ -128,6 +132,7 @@ def test_a_refusal_as_one_document(shop: LocalSite) -> None:
             "type": "IntegrityError",
             "message": "The migration files do not agree with what is recorded; nothing has run.",
             "next": "",
+            "kept": "",
         },
     }
 
@@ -220,6 +225,7 @@ def test_a_plan_as_one_document(shop: LocalSite) -> None:
     assert found == {
         "schema": 1,
         "database": "default",
+        "pooling": "none",
         "result": "pending",
         "exit_code": 0,
         "steps": [
