@@ -93,6 +93,21 @@ def test_w05_its_use_in_the_same_file_is_reported(site: FaultySite) -> None:
     assert site.names() == ["001_a"]
 
 
+def test_f48_its_use_in_the_next_file_passes(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TYPE mood AS ENUM ('calm');\nCREATE TABLE a (mood mood);\n")
+    assert site.apply().returncode == 0
+    site.write("002_b.sql", "ALTER TYPE mood ADD VALUE 'glad';\nINSERT INTO a VALUES ('glad');\n")
+    together = site.apply()
+    site.write("002_b.sql", "ALTER TYPE mood ADD VALUE 'glad';\n")
+    site.write("003_c.sql", "INSERT INTO a VALUES ('glad');\n")
+
+    apart = site.apply()
+
+    assert (together.returncode, "[enum-value-used]" in together.stderr) == (6, True)
+    assert apart.returncode == 0, apart
+    assert site.query("SELECT mood::text FROM a") == [("glad",)]
+
+
 def test_w06_a_table_may_be_locked(site: FaultySite) -> None:
     site.write("001_a.sql", "CREATE TABLE a ();\nLOCK TABLE a IN ACCESS EXCLUSIVE MODE;\nALTER TABLE a ADD n int;\n")
 
