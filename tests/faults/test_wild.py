@@ -93,10 +93,10 @@ def test_w05_its_use_in_the_same_file_is_reported(site: FaultySite) -> None:
     assert site.names() == ["001_a"]
 
 
-def test_f48_its_use_in_the_next_file_passes(site: FaultySite) -> None:
+def test_f48_a_new_value_cannot_be_used_in_its_own_file_but_in_the_next_one(site: FaultySite) -> None:
     site.write("001_a.sql", "CREATE TYPE mood AS ENUM ('calm');\nCREATE TABLE a (mood mood);\n")
     assert site.apply().returncode == 0
-    site.write("002_b.sql", "ALTER TYPE mood ADD VALUE 'glad';\nINSERT INTO a VALUES ('glad');\n")
+    site.write("002_b.sql", "ALTER TYPE mood ADD VALUE 'glad';\nINSERT INTO a VALUES ('glad'::mood);\n")
     together = site.apply()
     site.write("002_b.sql", "ALTER TYPE mood ADD VALUE 'glad';\n")
     site.write("003_c.sql", "INSERT INTO a VALUES ('glad');\n")
