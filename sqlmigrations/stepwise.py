@@ -124,15 +124,16 @@ class _Walk:
 
         Raises:
             DatabaseUnavailable: The server does not answer.
+            Interrupted: Asked for meanwhile; what is done is recorded.
         """
         self._lost, self._attempt = lost, self._attempt + 1
         try:
             self._place = replace(self._place, session=self._place.reopen(0))
-            deadline = time.monotonic() + _RESOLVE_S
+            connection, deadline = self._session.connection, time.monotonic() + _RESOLVE_S
             while lost.xid and time.monotonic() < deadline:
-                if postgresql.transaction_status(self._session.connection, lost.xid) != "in progress":
+                if postgresql.transaction_status(connection, lost.xid) != "in progress":
                     break
-                time.sleep(_POLL_S)
+                connection.interruption.pause(_POLL_S)
         except (DatabaseUnavailable, StatementFailed) as error:
             raise stops.unreachable(self._step, str(error)) from None
 
