@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning
@@ -85,6 +87,22 @@ def test_settings_that_are_not_in_order_are_an_error_and_the_database_is_left_al
     message = "SQLMIGRATIONS has no key 'LOCK_WIAT'."
     assert files(local_site) == [Error(message, hint="Did you mean 'LOCK_WAIT'?", id="sqlmigrations.E001")]
     assert database(local_site) == []
+
+
+def test_a_way_past_a_pooler_that_is_no_mirror_in_tests_is_a_warning(
+    local_site: LocalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings, "past", copy.deepcopy(connections.settings["default"]))
+    local_site.settings["DIRECT"] = {"default": "past"}
+
+    found = files(local_site)
+
+    message = "The database 'past' leads to 'default', but Django's tests would take it for another one."
+    hint = 'Add "TEST": {"MIRROR": "default"} to its entry.'
+    assert found == [Warning(message, hint=hint, id="sqlmigrations.W005")]
+    connections["past"].settings_dict["TEST"]["MIRROR"] = "default"
+    assert files(local_site) == []
+    del connections["past"]
 
 
 def test_pending_is_a_warning_with_the_command(applied: LocalSite) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -185,6 +186,25 @@ def test_f08_a_run_whose_lock_is_lost_behind_the_pooler_stops(site: FaultySite, 
 
     assert stopped.returncode == 10, stopped
     assert site.names() == ["001_a"]
+
+
+@BOTH
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_f08_a_run_that_is_ended_leaves_nothing_behind_the_pooler(
+    site: FaultySite, gate: Gate, pool: Bouncer, number: signal.Signals, code: int, driver: str
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+    runner = site.start_apply(DATABASE_URL=pool.url(site.database), DRIVER=driver)
+    gate.await_somebody()
+
+    runner.send_signal(number)
+
+    assert ended(runner).returncode == code
+    until(lambda: not gate.waiting())
+    gate.open()
+    until(lambda: not advisory_locks(site))
+    assert (site.names(), site.has("a")) == ([], False)
+    assert lent(site, pool) <= {CLEAN, EMPTIED}
 
 
 def test_f08_a_second_runner_behind_the_pooler_waits_no_longer_than_it_may(site: FaultySite, gate: Gate) -> None:
