@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sqlmigrations.backends.base import Connection, Row
@@ -137,7 +138,8 @@ class Observer:
         """Closes the connection, where there is one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            with suppress(Exception):  # Broken, it may refuse even that.
+                connection.close()
 
 
 def _blocker(row: Row, secrets: Collection[str]) -> Blocker:

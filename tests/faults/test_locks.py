@@ -269,7 +269,7 @@ def test_a_file_that_was_stopped_half_way_names_who_stopped_it(site: FaultySite)
 
 def test_an_index_that_a_build_left_invalid_is_not_built_again_by_the_same_run(site: FaultySite) -> None:
     site.query("CREATE TABLE invoice (id int)")
-    site.query(f"ALTER DATABASE {site.database.name} SET deadlock_timeout = '2s'")
+    site.query(f"ALTER DATABASE {site.database.name} SET deadlock_timeout = '3s'")
     other = Other(site.database, "SET LOCAL deadlock_timeout = '10min'", "LOCK TABLE invoice IN ROW EXCLUSIVE MODE")
     site.write("001_i.sql", "CREATE INDEX CONCURRENTLY invoice_id ON invoice (id);\n")
     run = site.start_apply(**site.writing_down)
