@@ -6,6 +6,7 @@ import psycopg2
 import pytest
 
 from tests.faults.scene import FaultySite
+from tests.site import ROOT
 
 GUARDED = "CREATE TABLE u ();\nCREATE INDEX IF NOT EXISTS i ON t (a);\n"
 REFUSED = """\
@@ -84,3 +85,20 @@ def test_what_is_sound_is_passed_over(site: FaultySite) -> None:
     applied = site.apply()
 
     assert (applied.returncode, applied.stderr) == (0, "")
+
+
+def test_the_recipe_for_partitioned_tables_ends_with_a_valid_index(site: FaultySite) -> None:
+    page = (ROOT / "docs" / "concurrent-indexes.md").read_text()
+    recipe = page.partition("## Partitioned tables")[2].partition("```sql\n")[2].partition("```")[0]
+    site.query("CREATE TABLE measures (taken date) PARTITION BY RANGE (taken)")
+    for year in (2025, 2026):
+        bounds = f"FROM ('{year}-01-01') TO ('{year + 1}-01-01')"
+        site.query(f"CREATE TABLE measures_{year} PARTITION OF measures FOR VALUES {bounds}")
+    site.write("001_i.sql", recipe)
+
+    applied = site.apply()
+
+    assert applied.returncode == 0, applied
+    assert site.query(
+        "SELECT bool_and(indisvalid), count(*) FROM pg_index WHERE indrelid::regclass::text ~ '^meas'"
+    ) == [(True, 3)]
