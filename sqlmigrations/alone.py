@@ -15,10 +15,11 @@ from sqlmigrations.effects import Effect, effect
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.failure import masked
 from sqlmigrations.journal import FAILED, REBUILT, STARTED, UNSEEN, Begun
+from sqlmigrations.masking import mask
 from sqlmigrations.observation import Observation
 from sqlmigrations.plan import Step
 from sqlmigrations.resume import confirm, judge
-from sqlmigrations.scanner import Statement
+from sqlmigrations.scanner import Statement, split
 from sqlmigrations.types import ServerError
 from sqlmigrations.units import Digest
 from sqlmigrations.verdicts import Cause, Judgement, Problem, Resolution, Verdict
@@ -87,7 +88,8 @@ def run(session: Session, books: Bookkeeper, it: Lonely) -> float:
     """
     before = catalog.observe(session.connection, it.effect)
     books.check_lock(session)
-    books.note(session, STARTED, {**it.place, "digest": it.digest, "before": before.to_json()})
+    sql = mask(it.statement.text, it.step.secrets)
+    books.note(session, STARTED, {**it.place, "digest": it.digest, "sql": sql, "before": before.to_json()})
     started = time.perf_counter()
     try:
         with _suitable(session, it):
@@ -122,6 +124,16 @@ def _look_after(
     if judgement.verdict is not Verdict.DONE:
         left = judgement.verdict is not Verdict.RUN or _differ(before, now)
         raise NotDone(server, judgement, left=left)
+
+
+def abandoned(session: Session, begun: Begun) -> Judgement | None:
+    """What a statement that has been taken out of its file has left; ``None`` when that is nothing, or all of it."""
+    if not begun.sql:
+        return None
+    (statement,) = split(begun.sql).statements
+    about = effect(statement)
+    judgement = judge(about, begun.before, catalog.observe(session.connection, about), begun.cause, begun.rebuilt)
+    return None if judgement.verdict in (Verdict.DONE, Verdict.RUN) else judgement
 
 
 def _differ(before: Observation | None, now: Observation) -> bool:

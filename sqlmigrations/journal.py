@@ -33,6 +33,7 @@ class Begun:
         digest: Of its tokens, see ``units.Digest``.
         before: What the catalog said of its object before; ``None`` when it was not asked.
         cause: Why it did not end, as far as anybody heard.
+        sql: The statement; secrets masked.
         rebuilt: How often what it left was removed, and it was begun again, without a person's word.
         resolution: What a person decided since.
     """
@@ -42,6 +43,7 @@ class Begun:
     digest: str
     before: Observation | None = field(default=None, repr=False)
     cause: Cause = UNSEEN
+    sql: str = field(default="", repr=False)
     rebuilt: int = 0
     resolution: Resolution | None = None
 
@@ -75,4 +77,4 @@ def _started(detail: Mapping[str, Any], before: Begun | None) -> Begun:
     """Begun again, it keeps the count of what was done about it without a person's word."""
     rebuilt = before.rebuilt if before and before.digest == detail["digest"] else 0
     kept = Observation.from_json(detail["before"]) if detail.get("before") else None
-    return Begun(detail["number"], detail["line"], detail["digest"], kept, rebuilt=rebuilt)
+    return Begun(detail["number"], detail["line"], detail["digest"], kept, sql=detail.get("sql", ""), rebuilt=rebuilt)

@@ -8,25 +8,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
-from sqlmigrations import alone, guards, patience, statements, stops, units
+from sqlmigrations import alone, patience, stops, together, units
 from sqlmigrations.alone import Lonely, NotDone
 from sqlmigrations.backends import locking, postgresql
-from sqlmigrations.backends.locking import HELD, STATEMENTS, Holder, LockKey
+from sqlmigrations.backends.locking import STATEMENTS, Holder, LockKey
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.exceptions import DatabaseUnavailable, PartialMigration, SqlMigrationsError, StatementFailed
 from sqlmigrations.journal import Begun
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
-from sqlmigrations.recorder import opening
 from sqlmigrations.records import AlreadyRecorded
 from sqlmigrations.scanner import Statement
+from sqlmigrations.together import Lost, RolledBack
 from sqlmigrations.transaction import Workplace
 from sqlmigrations.types import Applied, ServerError
 from sqlmigrations.units import DONE_CHECKSUM, Digest, Unit, Way
 from sqlmigrations.verdicts import Judgement, Problem, Verdict
 
-_TIMEOUTS = ("lock_timeout", "statement_timeout", "all")
 _POLL_S = 0.2
 _RESOLVE_S = 60
 # The server tells only when it is tried: REINDEX of a partitioned table, a procedure that commits.
@@ -39,15 +38,6 @@ class Waiting:
 
     wait_ms: int
     tell: Callable[[Holder | None], None]
-
-
-class _Lost(Exception):
-    """The connection went away; ``xid`` is the transaction that was being committed."""
-
-    def __init__(self, failed: StatementFailed, xid: str | None = None) -> None:
-        super().__init__(failed.server.message)
-        self.failed = failed
-        self.xid = xid
 
 
 def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> int:
@@ -68,11 +58,11 @@ def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attemp
     walk = _Walk(place, step, ledger, waiting, attempt)
     try:
         walk.go()
-    except _Lost as lost:
+    except Lost as lost:
         walk.look_after(lost)
         try:
             walk.go()
-        except _Lost as again:
+        except Lost as again:
             raise walk.broken(again) from None
     return walk.ran
 
@@ -98,7 +88,8 @@ class _Walk:
         self._kept = False
         self._pid = 0
         self._begun: Begun | None = None
-        self._lost: _Lost | None = None
+        self._in_doubt = False
+        self._lost: Lost | None = None
         # The statement outside of a transaction that this run has sent last.
         self._sent = ""
 
@@ -110,7 +101,7 @@ class _Walk:
         """From the first statement that is not done to the record.
 
         Raises:
-            _Lost: The connection went away.
+            Lost: The connection went away.
         """
         with self._losing():
             self._done = self._open()
@@ -119,7 +110,7 @@ class _Walk:
                     self._perform(unit)
             self._books.complete(self._session, self._attempt)
 
-    def look_after(self, lost: _Lost) -> None:
+    def look_after(self, lost: Lost) -> None:
         """Connects again, and waits for a transaction that was being committed.
 
         Raises:
@@ -137,7 +128,7 @@ class _Walk:
         except (DatabaseUnavailable, StatementFailed) as error:
             raise stops.unreachable(self._step, str(error)) from None
 
-    def broken(self, lost: _Lost) -> SqlMigrationsError:
+    def broken(self, lost: Lost) -> SqlMigrationsError:
         """The error for a connection that was lost a second time; the journal has what is done."""
         return stops.unreachable(self._step, lost.failed.server.message)
 
@@ -147,12 +138,12 @@ class _Walk:
             yield
         except StatementFailed as failed:
             if failed.server.lost:
-                raise _Lost(failed) from None
+                raise Lost(failed) from None
             # One of ours was refused: the run is to end, a right was taken away, the disk is full.
             error = stops.refused(self._step, failed.server, self._done)
             # There may be no row yet.
             with suppress(StatementFailed, PartialMigration):
-                if self._kept or self._sent:
+                if self._kept or self._sent or self._in_doubt:
                     self._books.stop(self._session, {"why": error.kept})
                 else:
                     self._books.withdraw(self._session)
@@ -180,6 +171,7 @@ class _Walk:
         session = self._session
         self._books.check_lock(session)
         self._begun = self._ledger.unfinished(session.connection, self._step.migration)
+        self._in_doubt = self._begun is not None
         self._books.resume(session, done + 1)
         for unit in self._units:
             if unit.last <= done:
@@ -187,7 +179,20 @@ class _Walk:
                 for index, statement in enumerate(unit.statements):
                     if statement in unit.lasting:
                         self._send(unit, index)
+        if self._begun is not None:
+            self._look_for(self._begun, done)
         return done
+
+    def _look_for(self, begun: Begun, done: int) -> None:
+        """A statement that was begun may be gone from the file; what it left is not forgotten with it."""
+        remaining = self._step.script.statements[done:]
+        if begun.resolution is not None or any(Digest([each]).value == begun.digest for each in remaining):
+            return
+        if (judgement := alone.abandoned(self._session, begun)) is not None:
+            error = stops.abandoned(self._step, begun, judgement)
+            told = {"number": begun.number, "line": begun.line, "why": error.message, "decide": True}
+            self._books.stop(self._session, told)
+            raise error
 
     def _row(self) -> Applied | None:
         migration = self._step.migration
@@ -215,60 +220,16 @@ class _Walk:
 
     def _together(self, unit: Unit, done_checksum: str) -> bool:
         """In a transaction with its record; ``False`` when the server wants it outside of one."""
-        started = time.perf_counter()
-        connection = self._session.connection
-        timetable = patience.timetable(unit.statements, self._session.deadlock_timeout_ms, self._step.lock_timeout_ms)
-        xid = self._begin(unit, timetable.at(0))
-        for index, statement in enumerate(unit.statements):
-            try:
-                if 0 < index == timetable.turn:
-                    self._set_timeouts(timetable.at(index))
-                self._transmit(unit, index)
-                if problem := guards.passed_over(connection, statement):
-                    connection.query("ROLLBACK")
-                    self._fail(statement, None, problem)
-                if statements.sets(statement) in _TIMEOUTS:
-                    self._set_timeouts(timetable.at(index))
-            except StatementFailed as failed:
-                if failed.server.lost:
-                    raise
-                connection.query("ROLLBACK")
-                if failed.server.sqlstate in _NOT_IN_A_TRANSACTION and unit.first == unit.last:
-                    return False
-                self._fail(statement, failed.server)
-        took_ms = round((time.perf_counter() - started) * 1000, 3)
+        if self._begun is not None and self._begun.digest == Digest(unit.statements).value:
+            return False
         try:
-            self._books.advance_within(self._session, unit, done_checksum, took_ms)
-        except StatementFailed as failed:
-            if failed.server.lost:
-                raise
-            # A constraint that is checked at the end.
-            connection.query("ROLLBACK")
-            self._fail(unit.statements[-1], failed.server)
-        try:
-            connection.query("COMMIT")
-        except StatementFailed as failed:
-            if failed.server.lost:
-                raise _Lost(failed, xid=xid) from None
-            self._fail(unit.statements[-1], failed.server)
+            together.run(self._place, self._step, self._books, unit, done_checksum, self._pid)
+        except RolledBack as failed:
+            sqlstate = failed.server.sqlstate if failed.server else ""
+            if sqlstate in _NOT_IN_A_TRANSACTION and unit.first == unit.last:
+                return False
+            self._fail(failed.statement, failed.server, failed.problem)
         return True
-
-    def _begin(self, unit: Unit, lock_timeout_ms: int) -> str:
-        sql = f"{opening(unit.isolation)}SELECT pg_catalog.pg_current_xact_id()::text, {HELD}"
-        xid, held = self._session.connection.query(sql, [self._place.lock.token])[0]
-        self._set_timeouts(lock_timeout_ms)
-        if not held:
-            self._session.connection.query("ROLLBACK")
-            self._books.check_lock(self._session)
-        return str(xid)
-
-    def _set_timeouts(self, lock_timeout_ms: int) -> None:
-        timeouts = {"lock_timeout": lock_timeout_ms}
-        if self._step.statement_timeout_ms is not None:
-            timeouts["statement_timeout"] = self._step.statement_timeout_ms
-        sets = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in timeouts)
-        params = [part for name, value in timeouts.items() for part in (name, str(value))]
-        self._session.connection.query(f"SELECT {sets}", params)
 
     def _alone(self, unit: Unit) -> dict[str, object]:
         (statement,) = unit.statements
@@ -293,21 +254,11 @@ class _Walk:
 
     def _send(self, unit: Unit, index: int) -> None:
         try:
-            self._transmit(unit, index)
+            together.transmit(self._place, self._step, unit, index, self._pid)
         except StatementFailed as failed:
             if failed.server.lost:
                 raise
             self._fail(unit.statements[index], failed.server)
-
-    def _transmit(self, unit: Unit, index: int) -> None:
-        connection, statement = self._session.connection, unit.statements[index]
-        with self._place.watcher.watching(self._step, unit.number(index), statement, self._pid):
-            if statement.data is None:
-                connection.run(statement.text)
-            else:
-                connection.copy(statement.text, statement.copy_data or "")
-        if statements.sets(statement) in ("client_encoding", "all"):
-            connection.query("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)")
 
     def _fail(
         self,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlmigrations.exceptions import DatabaseUnavailable, MigrationFailed, MigrationStopped, PartialMigration
 from sqlmigrations.failure import excerpt, report
 from sqlmigrations.guidance import APPLY, advice, repair
+from sqlmigrations.journal import Begun
 from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
 from sqlmigrations.types import Blocker, Finding, ServerError, Severity
@@ -72,6 +74,16 @@ def stopped(
 def waits_for_a_person(judgement: Judgement | Problem | None) -> bool:
     """Whether the next run does not go on by itself."""
     return _verdict(judgement) is Verdict.DECIDE
+
+
+def abandoned(step: Step, begun: Begun, judgement: Judgement) -> PartialMigration:
+    """The error for a file without the statement that an earlier run began, while what that left is still there."""
+    ways = judgement.ways or (Way("Remove what it left", judgement.cleanup),)
+    return PartialMigration(
+        f"{step.migration.id} is half done. Statement {begun.number}, which was begun, is no longer in the file or is "
+        f"another now. {judgement.reason} {judgement.warning}".rstrip(),
+        remedy="\n".join(_choice(step, replace(judgement, ways=ways))),
+    )
 
 
 def refused(step: Step, server: ServerError, done: int) -> MigrationStopped:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 
-from tests.faults.scene import FaultySite
+import pytest
+
+from tests.faults.proxy import Cut, Proxy
+from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, ended, until
+
+DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 
 DONE = """\
 -- transaction: off
@@ -224,3 +229,101 @@ def test_a_role_the_file_takes_on_does_not_keep_the_journal_from_being_written(s
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert progress(site) == [("applied", 4, 4)]
+
+
+def gated(*after: str) -> str:
+    """A file that makes a table, waits at the gate, and goes on."""
+    head = "-- transaction: off\n-- lock-timeout: 60s\nCREATE TABLE t (a int);\n"
+    return head + AT_THE_GATE.split("\n")[1] + "\n" + "".join(f"{statement}\n" for statement in after)
+
+
+@DRIVERS
+def test_f20_a_runner_killed_within_a_statement_of_a_transaction_is_followed_by_one_that_runs_it_again(
+    site: FaultySite, gate: Gate, driver: str
+) -> None:
+    site.write("001_t.sql", gated("INSERT INTO t VALUES (1);", "VACUUM t;"))
+    killed = site.start_apply(DRIVER=driver)
+    gate.await_somebody()
+    killed.kill()
+    killed.wait()
+    until(lambda: not gate.waiting())
+    left = progress(site)
+    gate.open()
+
+    resumed = site.apply(DRIVER=driver)
+
+    assert left == [("running", 1, 4)]
+    assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert "resumed at statement 2" in resumed.stdout
+    assert (site.query("SELECT a FROM t"), progress(site)) == ([(1,)], [("applied", 4, 4)])
+
+
+@DRIVERS
+def test_f05_a_lost_lock_stops_the_run_before_the_next_statement_and_the_next_run_goes_on(
+    site: FaultySite, gate: Gate, driver: str
+) -> None:
+    site.write("001_t.sql", gated("CREATE INDEX CONCURRENTLY t_a ON t (a);"))
+    runner = site.start_apply(DRIVER=driver)
+    gate.await_somebody()
+    site.terminate("sqlmigrations lock")
+    gate.open()
+
+    stopped = ended(runner)
+    left = (progress(site), site.has("t_a"))
+    resumed = site.apply(DRIVER=driver)
+
+    assert stopped.returncode == 10, stopped
+    assert "the run stopped before the next statement of project.001_t." in stopped.stderr
+    assert left == ([("running", 2, 3)], False)
+    assert (resumed.returncode, resumed.stderr, is_valid(site, "t_a")) == (0, "", True)
+
+
+@DRIVERS
+def test_f22_a_backend_terminated_within_a_transaction_of_the_file_is_replaced_and_the_file_goes_on(
+    site: FaultySite, gate: Gate, driver: str
+) -> None:
+    site.query("CREATE SCHEMA s")
+    site.write("001_t.sql", gated("INSERT INTO t VALUES (1);").replace("CREATE", "SET search_path = s;\nCREATE", 1))
+    runner = site.start_apply(DRIVER=driver)
+    gate.await_somebody()
+    site.terminate("sqlmigrations")
+    gate.open()
+
+    applied = ended(runner)
+
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert (site.query("SELECT a FROM s.t"), progress(site)) == ([(1,)], [("applied", 4, 4)])
+
+
+@pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
+def test_f26_f27_a_cut_around_a_commit_of_the_file_leaves_every_statement_done_once(
+    site: FaultySite, proxy: Proxy, cut: Cut
+) -> None:
+    site.query("CREATE TABLE done (number int)")
+    assert site.apply().returncode == 0
+    site.write("001_t.sql", "-- transaction: off\nINSERT INTO done VALUES (1);\nINSERT INTO done VALUES (2);\n")
+    proxy.cut(cut)
+
+    applied = site.apply(DATABASE_URL=proxy.url(site.database.url))
+
+    assert applied.returncode == 0, applied
+    assert site.query("SELECT number FROM done ORDER BY number") == [(1,), (2,)]
+    assert progress(site) == [("applied", 2, 2)]
+
+
+def test_what_a_statement_left_is_not_forgotten_with_the_statement(site: FaultySite) -> None:
+    site.query("CREATE TABLE t (a int)")
+    site.query("INSERT INTO t VALUES (1), (1)")
+    site.write("001_i.sql", "CREATE UNIQUE INDEX CONCURRENTLY i ON t (a);\n")
+    failed = site.apply()
+    site.write("001_i.sql", "-- transaction: off\nINSERT INTO t VALUES (3);\n")
+
+    refused = site.apply()
+    site.query("DROP INDEX CONCURRENTLY i")
+    applied = site.apply()
+
+    assert (failed.returncode, refused.returncode) == (7, 7)
+    assert "Statement 1, which was begun, is no longer in the file or is another now." in refused.stderr
+    assert "DROP INDEX CONCURRENTLY public.i;" in refused.stderr
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.query("SELECT count(*) FROM t") == [(3,)]

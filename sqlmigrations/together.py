@@ -1,0 +1,131 @@
+"""Statements of a file that is no transaction which run in one of their own, together with their record."""
+
+from __future__ import annotations
+
+import time
+
+from sqlmigrations import guards, patience, statements
+from sqlmigrations.backends.locking import HELD
+from sqlmigrations.bookkeeping import Bookkeeper
+from sqlmigrations.exceptions import StatementFailed
+from sqlmigrations.plan import Step
+from sqlmigrations.recorder import opening
+from sqlmigrations.scanner import Statement
+from sqlmigrations.transaction import Workplace
+from sqlmigrations.types import ServerError
+from sqlmigrations.units import Unit
+from sqlmigrations.verdicts import Problem
+
+_TIMEOUTS = ("lock_timeout", "statement_timeout", "all")
+
+
+class RolledBack(Exception):
+    """A statement was refused, or has not done what it says; nothing of the transaction was kept.
+
+    Attributes:
+        server: What the server said; ``None`` when it reported success.
+        problem: What is wrong then.
+    """
+
+    def __init__(self, statement: Statement, server: ServerError | None, problem: Problem | None = None) -> None:
+        super().__init__(statement.text)
+        self.statement = statement
+        self.server = server
+        self.problem = problem
+
+
+class Lost(Exception):
+    """The connection went away; ``xid`` is the transaction that was being committed."""
+
+    def __init__(self, failed: StatementFailed, xid: str | None = None) -> None:
+        super().__init__(failed.server.message)
+        self.failed = failed
+        self.xid = xid
+
+
+def run(place: Workplace, step: Step, books: Bookkeeper, unit: Unit, done_checksum: str, pid: int) -> None:
+    """Runs the statements of a unit and records it, in one transaction.
+
+    Args:
+        place: The session, the lock and who watches.
+        step: The file.
+        books: Its row and journal.
+        unit: What is run.
+        done_checksum: Of all statements up to its last.
+        pid: The server process.
+
+    Raises:
+        RolledBack: A statement was refused.
+        Lost: The connection went away during COMMIT.
+        StatementFailed: It went away before.
+        LockLost: The migration lock is held no longer.
+    """
+    started = time.perf_counter()
+    timetable = patience.timetable(unit.statements, place.session.deadlock_timeout_ms, step.lock_timeout_ms)
+    xid = _begin(place, books, unit)
+    _set_timeouts(place, step, timetable.at(0))
+    for index, statement in enumerate(unit.statements):
+        try:
+            if 0 < index == timetable.turn:
+                _set_timeouts(place, step, timetable.at(index))
+            transmit(place, step, unit, index, pid)
+            if problem := guards.passed_over(place.connection, statement):
+                place.connection.query("ROLLBACK")
+                raise RolledBack(statement, None, problem)
+            if statements.sets(statement) in _TIMEOUTS:
+                _set_timeouts(place, step, timetable.at(index))
+        except StatementFailed as failed:
+            raise _rolled_back(place, statement, failed) from None
+    took_ms = round((time.perf_counter() - started) * 1000, 3)
+    last = unit.statements[-1] if unit.statements else step.script.statements[unit.last - 1]
+    try:
+        books.advance_within(place.session, unit, done_checksum, took_ms)
+    except StatementFailed as failed:
+        # A constraint that is checked at the end.
+        raise _rolled_back(place, last, failed) from None
+    try:
+        place.connection.query("COMMIT")
+    except StatementFailed as failed:
+        raise Lost(failed, xid) if failed.server.lost else RolledBack(last, failed.server) from None
+
+
+def transmit(place: Workplace, step: Step, unit: Unit, index: int, pid: int) -> None:
+    """Sends one statement of a unit, watched.
+
+    Raises:
+        StatementFailed: The server refused it, or the connection is gone.
+    """
+    connection, statement = place.connection, unit.statements[index]
+    with place.watcher.watching(step, unit.number(index), statement, pid):
+        if statement.data is None:
+            connection.run(statement.text)
+        else:
+            connection.copy(statement.text, statement.copy_data or "")
+    if statements.sets(statement) in ("client_encoding", "all"):
+        # What is sent stays UTF-8, as the file is.
+        connection.query("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)")
+
+
+def _begin(place: Workplace, books: Bookkeeper, unit: Unit) -> str:
+    sql = f"{opening(unit.isolation)}SELECT pg_catalog.pg_current_xact_id()::text, {HELD}"
+    xid, held = place.connection.query(sql, [place.lock.token])[0]
+    if not held:
+        place.connection.query("ROLLBACK")
+        books.check_lock(place.session)
+    return str(xid)
+
+
+def _set_timeouts(place: Workplace, step: Step, lock_timeout_ms: int) -> None:
+    timeouts = {"lock_timeout": lock_timeout_ms}
+    if step.statement_timeout_ms is not None:
+        timeouts["statement_timeout"] = step.statement_timeout_ms
+    sets = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in timeouts)
+    params = [part for name, value in timeouts.items() for part in (name, str(value))]
+    place.connection.query(f"SELECT {sets}", params)
+
+
+def _rolled_back(place: Workplace, statement: Statement, failed: StatementFailed) -> Exception:
+    if failed.server.lost:
+        return failed
+    place.connection.query("ROLLBACK")
+    return RolledBack(statement, failed.server)
