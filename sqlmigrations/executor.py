@@ -98,10 +98,10 @@ class Executor:
         reader = Reader(self.database)
         _, rows = self._rows(reader, None)
         plan = self._build(self._load(), rows, options)
-        # Past a pooler only a run itself would tell.
-        if self.database not in self.settings.direct:
-            plan = self._behind(plan, postgresql.pooling_of(conf.route(self.database), *reader.pids()), options)
         try:
+            # Past a pooler only a run itself would tell.
+            if self.database not in self.settings.direct:
+                plan = self._behind(plan, postgresql.pooling_of(conf.route(self.database), *reader.pids()), options)
             return self._guarded(plan, reader, rows, options)
         except StatementFailed as failed:
             if failed.server.sqlstate == _INSUFFICIENT_PRIVILEGE:
@@ -189,7 +189,8 @@ class Executor:
                 )
 
     def _behind(self, plan: Plan, met: Pooling, options: Options) -> Plan:
-        return plan if options.mode is RunMode.FAKE else pooling.behind(plan, met, self.database)
+        # What is only recorded was run by hand, whatever the way.
+        return replace(plan, pooling=met) if options.mode is RunMode.FAKE else pooling.behind(plan, met, self.database)
 
     def _mark(self) -> RunMark:
         return RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)

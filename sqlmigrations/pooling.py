@@ -8,12 +8,10 @@ from sqlmigrations.exceptions import UnsafePlan
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.types import Finding, Mode, Pooling, Severity
 
-_SEEN = {
-    Pooling.SESSION: "a pooler stands between, which leaves each of its connections a server process of its own "
-    "(SESSION_POOLED).",
-    Pooling.TRANSACTION: "a pooler stands between, which lends a server process for each transaction. Files that run "
-    "in one transaction are safe behind it.",
-}
+_SEEN = (
+    "Proxied: a pooler stands between, which lends a server process for each transaction. Files that run in one "
+    "transaction are safe behind it."
+)
 
 
 def behind(plan: Plan, pooling: Pooling, database: str) -> Plan:
@@ -24,12 +22,12 @@ def behind(plan: Plan, pooling: Pooling, database: str) -> Plan:
         pooling: What was met.
         database: The alias, for the settings that help.
     """
-    if pooling is Pooling.NONE or not plan.steps:
+    plan = replace(plan, pooling=pooling)
+    if pooling is not Pooling.TRANSACTION or not plan.steps:
         return plan
-    note = Finding("proxied", Severity.NOTE, f"Proxied: {_SEEN[pooling]}")
-    refused = [_refusal(step, database) for step in plan.steps if step.script.mode is Mode.STATEMENTS]
-    dangers = refused if pooling is Pooling.TRANSACTION else []
-    return replace(plan, pooling=pooling, warnings=(*plan.warnings, note), dangers=(*plan.dangers, *dangers))
+    note = Finding("proxied", Severity.NOTE, _SEEN)
+    refused = (_refusal(step, database) for step in plan.steps if step.script.mode is Mode.STATEMENTS)
+    return replace(plan, warnings=(*plan.warnings, note), dangers=(*plan.dangers, *refused))
 
 
 def session_lost(database: str, step: Step, before: int, now: int) -> UnsafePlan:
