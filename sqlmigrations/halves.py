@@ -9,7 +9,7 @@ from sqlmigrations.parser import parse
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progress, Severity, SqlMigration
 from sqlmigrations.units import DONE_CHECKSUM, STOPPED, Digest
 
-_DECIDE = " A person has to decide: python manage.py sqlmigrate_apply  tells the ways out."
+_DECIDE = "A person has to decide: python manage.py sqlmigrate_apply  tells the ways out."
 _LOOK = "python manage.py sqlmigrate_status -v 2"
 
 
@@ -41,14 +41,17 @@ def finding(entry: MigrationStatus, row: Applied) -> Finding:
 
 
 def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
-    message, decide = f"Half done: {far.done} of {far.total} statements.", False
-    stopped = row.metadata.get(STOPPED)
-    if isinstance(stopped, dict) and stopped.get("number"):
-        message += f" It stopped at statement {stopped['number']}: {stopped['why']}"
-        decide = bool(stopped.get("decide"))
-    message += _DECIDE if decide else " The next run looks what became of it and goes on there."
     location, column = migration.file.location, far.line and 1
+    message = f"Half done: {far.done} of {far.total} statements. {_what_next(row)}"
     return Finding("partial", Severity.NOTE, message, "", migration.id, location, far.line, column)
+
+
+def _what_next(row: Applied) -> str:
+    stopped = row.metadata.get(STOPPED)
+    if not isinstance(stopped, dict) or not stopped.get("number"):
+        return "The next run looks what became of the statement it was at, and goes on there."
+    decision = _DECIDE if stopped.get("decide") else "The next run goes on there."
+    return f"It stopped at statement {stopped['number']}: {stopped['why']} {decision}"
 
 
 def _changed(migration: SqlMigration | None, row: Applied) -> tuple[str, str]:

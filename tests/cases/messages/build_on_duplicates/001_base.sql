@@ -1,0 +1,2 @@
+CREATE TABLE customers (email text);
+INSERT INTO customers VALUES ('ada@example.org'), ('ada@example.org');
