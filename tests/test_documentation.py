@@ -20,7 +20,7 @@ from django.test import override_settings
 
 import sqlmigrations
 from sqlmigrations import checks, conf, directives, exceptions, executor, guidance, lint, logs, signals
-from sqlmigrations.backends.locking import LockKey
+from sqlmigrations.backends.locking import STATEMENTS, LockKey
 from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.text import CHECKSUM_ALGORITHM, checksum
@@ -248,10 +248,10 @@ def test_the_checksums_of_the_example_are_what_the_code_says() -> None:
 
 
 def test_the_lock_key_is_what_the_code_says() -> None:
-    key = LockKey.of("public")
+    keys = LockKey.of("public"), LockKey.of("public", STATEMENTS)
 
     lock = section(FORMATS, "## The lock")
-    assert all(str(number) in lock for number in (key.value, key.classid, key.objid))
+    assert all(str(number) in lock for key in keys for number in (key.value, key.classid, key.objid))
 
 
 def test_every_column_of_the_tracking_tables_is_in_formats(site: Site) -> None:
