@@ -121,7 +121,8 @@ class Connection:
         Raises:
             StatementFailed: There was no answer in time; the connection is gone.
         """
-        seconds = float(self._wrapper.settings_dict["OPTIONS"]["connect_timeout"])
+        # To libpq nothing, zero and less are for ever.
+        seconds = max(0.0, float(self._wrapper.settings_dict["OPTIONS"]["connect_timeout"] or 0))
         with answered_within(seconds, lambda: self._wrapper.connection) as missed:
             try:
                 yield

@@ -485,3 +485,15 @@ def test_f09_a_file_outside_a_transaction_runs_where_a_session_is_kept(
         assert site.query("SELECT count(*) FROM pg_index WHERE indrelid = 'a'::regclass AND indisvalid") == [(2,)]
         until(lambda: lent(site, pool) == {CLEAN})
     until(lambda: not advisory_locks(site))
+
+
+@pytest.mark.parametrize("timeout", [0, -1, None])
+def test_f08_who_wants_to_wait_for_the_pooler_for_ever_may(
+    site: FaultySite, pool: Bouncer, timeout: int | None
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    patient = database_json(OPTIONS={"connect_timeout": timeout})
+
+    applied = site.apply(DATABASE_URL=pool.url(site.database), DATABASE_JSON=patient)
+
+    assert applied.returncode == 0, applied
