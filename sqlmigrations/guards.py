@@ -13,8 +13,8 @@ from sqlmigrations.plan import Step
 from sqlmigrations.scanner import Statement
 from sqlmigrations.verdicts import Problem
 
-# Most statements are none of these: they are not taken apart.
-_OPENING = re.compile(r"(?ai)create\b")
+# Most statements are none of these: they are not taken apart. A comment may stand between the words.
+_OPENING = re.compile(r"(?ai)create(?:\s+unique)?\s*(?:\bindex\b|--|/\*)")
 
 
 def check(queries: Queries, step: Step, statement: Statement) -> None:

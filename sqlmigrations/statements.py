@@ -37,6 +37,10 @@ _SESSION_NAMES = re.compile(rf"(?i){_LASTING}")
 # Most statements need not be taken apart: their first word is harmless, and none of these stands anywhere in them.
 _FIRST_WORD = re.compile(r"(?a)\w+")
 _TRACES = re.compile(rf"(?i)temp|{_LASTING}")
+# One of these stands in whatever refuses a transaction.
+_SUSPECT = re.compile(
+    r"(?ai)\b(?:concurrently|vacuum|reindex|cluster|discard|system|database|tablespace|subscription)\b"
+)
 _SETTING = re.compile(r"(?ai)(?:re)?set\b")
 _OFF = frozenset(("false", "off", "0", "'false'", "'off'", "'0'"))
 _WITHIN_A_MODE = {("level", "read"), ("repeatable", "read"), ("not", "deferrable")}
@@ -98,6 +102,8 @@ def refuses_transaction(statement: Statement) -> bool:
 
     REINDEX and CLUSTER of a partitioned table are refused too, which no token can tell.
     """
+    if not _SUSPECT.search(statement.source, statement.start, statement.end):
+        return False
     judge = _REFUSALS.get(verb(statement))
     return judge is not None and judge(values(statement))
 
