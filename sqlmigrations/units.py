@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from sqlmigrations import statements
 from sqlmigrations.scanner import Statement, Token, TokenKind
@@ -15,6 +15,7 @@ from sqlmigrations.verbs import MODIFIERS
 
 _ON_SESSION = frozenset(("SET", "RESET", "SHOW", "LISTEN", "UNLISTEN", "PREPARE", "DEALLOCATE", "DISCARD", "LOAD"))
 _HELD_BY_SESSION = ("set_config", "pg_advisory_lock", "pg_try_advisory_lock")
+_AFTER_NAME = ("as", "(")
 _TEMPORARY = frozenset(("temp", "temporary"))
 # Keys in the metadata of a row: the digest of the statements that are done; where it stopped, and why.
 DONE_CHECKSUM = "done_checksum"
@@ -183,6 +184,9 @@ def _way(statement: Statement, temporary: set[str]) -> Way:
         return Way.SESSION
     if kind == "SELECT" and any(token.value in _HELD_BY_SESSION for token in tokens):
         return Way.SESSION
+    if kind == "SELECT" and (made := _selected_into(tokens)):
+        temporary.add(made)
+        return Way.SESSION
     if kind == "DECLARE" and statements.touches_session(statement):
         return Way.SESSION
     if kind == "CREATE" and _is_temporary(tokens):
@@ -194,8 +198,15 @@ def _way(statement: Statement, temporary: set[str]) -> Way:
 
 
 def _is_temporary(tokens: Sequence[Token]) -> bool:
-    modifiers = takewhile(MODIFIERS.__contains__, (token.value for token in tokens[1:]))
-    return not _TEMPORARY.isdisjoint(modifiers)
+    words = list(takewhile(lambda word: word not in _AFTER_NAME, (token.value for token in tokens)))
+    return "pg_temp" in words or not _TEMPORARY.isdisjoint(takewhile(MODIFIERS.__contains__, words[1:]))
+
+
+def _selected_into(tokens: Sequence[Token]) -> str:
+    """The temporary table that a SELECT ... INTO TEMP makes."""
+    words = [token.value for token in tokens]
+    at = next((i for i, pair in enumerate(pairwise(words)) if pair[0] == "into" and pair[1] in _TEMPORARY), None)
+    return "" if at is None else next(_target(tokens[at:]), "")
 
 
 def _target(tokens: Sequence[Token]) -> Iterator[str]:

@@ -40,6 +40,10 @@ def digest(text: str) -> str:
         ("SET LOCAL lock_timeout = 1;", "session"),
         ("SELECT pg_catalog.set_config('search_path', '', false);", "session"),
         ("CREATE LOCAL TEMPORARY TABLE x (a int);", "session"),
+        ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1';", "session"),
+        ("SELECT a INTO TEMP TABLE x FROM t;", "session"),
+        ("SELECT a INTO x FROM t;", "together"),
+        ("CREATE TABLE x AS SELECT * FROM pg_temp.y;", "together"),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1;", "session"),
     ],
 )
@@ -58,9 +62,21 @@ COPY todo FROM stdin;
 \\.
 UPDATE ONLY todo SET id = 2;
 DELETE FROM other;
+SELECT 1 AS id INTO TEMPORARY more;
+TRUNCATE more;
 """
 
-    assert ways(text) == ["session", "session", "together", "session", "session", "session", "together"]
+    assert ways(text) == [
+        "session",
+        "session",
+        "together",
+        "session",
+        "session",
+        "session",
+        "together",
+        "session",
+        "session",
+    ]
 
 
 def test_a_transaction_in_the_file_is_one_unit() -> None:
