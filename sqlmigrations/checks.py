@@ -80,6 +80,10 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
         hint = f"Apply them: python manage.py sqlmigrate_apply{option}"
         text = f"SQL migrations that are pending: {status.pending}."
         messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W001", obj=alias))
+    if halves := [entry.id for entry in status.migrations if entry.progress is not None]:
+        hint = f"See how far they came: python manage.py sqlmigrate_status{option}"
+        text = f"SQL migrations that are half done: {', '.join(halves)}."
+        messages.append(checks.Warning(text, hint=hint, id="sqlmigrations.W001", obj=alias))
     # Only of what is pending: a file that was run by hand and recorded is in order.
     messages += [_message(checks.Warning, "sqlmigrations.W004", danger, alias) for danger in status.dangers]
     return messages

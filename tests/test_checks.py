@@ -118,6 +118,16 @@ def test_pending_is_a_warning_with_the_command(applied: LocalSite) -> None:
     ]
 
 
+def test_half_done_is_a_warning_that_names_it(applied: LocalSite) -> None:
+    applied.write("003_c.sql", "-- transaction: off\nCREATE TABLE c (id int);\nSELECT 1 / 0;\n")
+    applied.run("sqlmigrate_apply")
+
+    (found,) = database(applied)
+
+    assert (found.id, found.msg) == ("sqlmigrations.W001", "SQL migrations that are half done: project.003_c.")
+    assert found.hint == "See how far they came: python manage.py sqlmigrate_status"
+
+
 def test_everything_applied_is_silent(applied: LocalSite) -> None:
     assert database(applied) == []
 
