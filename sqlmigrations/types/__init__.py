@@ -1,0 +1,42 @@
+"""The values everything else speaks in: frozen, without behaviour beyond naming themselves."""
+
+from __future__ import annotations
+
+from sqlmigrations.types.files import (
+    TRACKING_LABEL,
+    Allowance,
+    Dependency,
+    Directives,
+    Mode,
+    Source,
+    SqlFile,
+    SqlMigration,
+)
+from sqlmigrations.types.findings import Finding, Severity
+from sqlmigrations.types.running import Blocker, Glimpse, Outcome, Pooling, Result, Route, ServerError
+from sqlmigrations.types.status import Applied, MigrationStatus, Progress, State, Status
+
+__all__ = [
+    "TRACKING_LABEL",
+    "Allowance",
+    "Applied",
+    "Blocker",
+    "Dependency",
+    "Directives",
+    "Finding",
+    "Glimpse",
+    "MigrationStatus",
+    "Mode",
+    "Outcome",
+    "Pooling",
+    "Progress",
+    "Result",
+    "Route",
+    "ServerError",
+    "Severity",
+    "Source",
+    "SqlFile",
+    "SqlMigration",
+    "State",
+    "Status",
+]

@@ -1,0 +1,152 @@
+"""Where migrations stand: records, states, and the whole picture of one database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from sqlmigrations.types.files import SqlMigration
+from sqlmigrations.types.findings import Finding, Severity
+
+
+class State(Enum):
+    """Where a migration stands when the files and the ledger are laid side by side."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    LATE = "late"
+    MODIFIED = "modified"
+    REFORMATTED = "reformatted"
+    MISSING = "missing"
+    AHEAD = "ahead"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A row of ``schema_migrations``.
+
+    Attributes:
+        applied_at: The server's clock.
+        execution_ms: Milliseconds from BEGIN to before COMMIT; ``None`` for a faked one.
+        text: The SQL as applied, where it was kept and asked for.
+        statements_done: How many of its statements have been run.
+        statements_total: How many it has.
+    """
+
+    label: str
+    key: str
+    version: int | None
+    name: str
+    kind: str
+    mode: str
+    checksum: str
+    sql_checksum: str
+    checksum_algorithm: str
+    state: str
+    applied_at: datetime
+    execution_ms: float | None
+    applied_by: str
+    run_id: uuid.UUID
+    late: bool
+    has_down: bool
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    text: str | None = field(default=None, repr=False)
+    statements_done: int = 0
+    statements_total: int = 0
+
+    @property
+    def id(self) -> str:
+        """``label.NNN_slug`` under which it was applied."""
+        return f"{self.label}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file that runs statement by statement has come, when the next run goes on with it.
+
+    Attributes:
+        done: How many statements are done.
+        total: How many the file has now.
+        line: Where the next one stands; ``None`` when all are done.
+    """
+
+    done: int
+    total: int
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    """One migration, from whichever of the two sides it is known.
+
+    Attributes:
+        progress: Of a partial one that the next run goes on with.
+    """
+
+    state: State
+    migration: SqlMigration | None
+    applied: Applied | None
+    rollback_ready: bool
+    progress: Progress | None = None
+
+    @property
+    def id(self) -> str:
+        """``label.NNN_slug`` as on disk, or as recorded where the file is gone."""
+        known = self.migration or self.applied
+        assert known is not None
+        return known.id
+
+    @property
+    def label(self) -> str:
+        """The label it is listed under."""
+        return self.id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """``NNN_slug``."""
+        return self.id.partition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole picture of one database, read without writing anything.
+
+    Attributes:
+        findings: What is wrong or worth knowing about files and ledger.
+        tracked: Whether the tracking tables exist.
+        dangers: What in pending files would not be run.
+    """
+
+    database: str
+    migrations: tuple[MigrationStatus, ...]
+    findings: tuple[Finding, ...]
+    tracked: bool
+    dangers: tuple[Finding, ...] = ()
+
+    def count(self, *states: State) -> int:
+        """How many migrations are in one of the states."""
+        return sum(entry.state in states for entry in self.migrations)
+
+    @property
+    def total(self) -> int:
+        """Migrations known from files or ledger."""
+        return len(self.migrations)
+
+    @property
+    def applied(self) -> int:
+        """Migrations in force, modified or not."""
+        return self.total - self.pending - self.count(State.PARTIAL)
+
+    @property
+    def pending(self) -> int:
+        """Migrations the next apply would run, late ones too."""
+        return self.count(State.PENDING, State.LATE)
+
+    @property
+    def integrity(self) -> str:
+        """``valid``, or ``broken`` when an apply would refuse to start."""
+        return "broken" if any(f.severity is Severity.ERROR for f in self.findings) else "valid"
