@@ -168,8 +168,8 @@ def warning_of(index: Index) -> str:
     if not index.ready:
         return ""
     if index.unique:
-        return f"Until then {index.name}, though invalid, still rejects writes to {index.table} that repeat a key."
-    return f"Until then every write to {index.table} keeps {index.name} up to date, and no query uses it."
+        return f"Meanwhile {index.name}, though invalid, still rejects writes to {index.table} that repeat a key."
+    return f"Meanwhile every write to {index.table} keeps {index.name} up to date, and no query uses it."
 
 
 def drops(indexes: Sequence[Index]) -> tuple[str, ...]:

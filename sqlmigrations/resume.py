@@ -66,7 +66,7 @@ def _half_detached(case: Case, table: str, partition: str) -> Judgement:
     why = "since before the statement began" if stood else case.why
     left = f"{partition} is detached from {table} half-way only, {why}."
     warning = (
-        f"Until then queries of {table} do not see the rows of {partition}, and no other partition of it can "
+        f"Meanwhile queries of {table} do not see the rows of {partition}, and no other partition of it can "
         "be detached concurrently."
     )
     if case.may_clean_up and not stood:

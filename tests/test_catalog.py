@@ -77,7 +77,7 @@ def test_f23_a_terminated_build_is_cleaned_up_once_and_then_waits_for_a_person(s
         "The index public.i was left invalid because the connection or the runner was lost, after it had been run "
         "anew already.",
         ways=WAYS,
-        warning="Until then every write to public.t keeps public.i up to date, and no query uses it.",
+        warning="Meanwhile every write to public.t keeps public.i up to date, and no query uses it.",
     )
 
 
@@ -131,7 +131,7 @@ def test_f42_an_invalid_unique_index_that_rejects_writes_is_warned_of(scene: Sce
     judgement = scene.judged(sql, before, cause, rebuilt=1)
 
     assert judgement.warning == (
-        "Until then public.i, though invalid, still rejects writes to public.t that repeat a key."
+        "Meanwhile public.i, though invalid, still rejects writes to public.t that repeat a key."
     )
     assert scene.fails("INSERT INTO t VALUES (1, '1')") == DUPLICATES
 
@@ -206,7 +206,7 @@ def test_f43_if_not_exists_over_an_invalid_index_is_no_success(scene: Scene) -> 
     assert problem == Problem(
         "The index public.i was there before and is invalid, so IF NOT EXISTS has built nothing.",
         WAYS,
-        "Until then every write to public.t keeps public.i up to date, and no query uses it.",
+        "Meanwhile every write to public.t keeps public.i up to date, and no query uses it.",
     )
     judgement = scene.judged(GUARDED, before, LOST)
     assert (judgement.verdict, judgement.ways) == (Verdict.DECIDE, WAYS)
@@ -348,7 +348,7 @@ def test_f44_a_reindex_that_was_cancelled_leaves_a_copy_which_is_dropped(scene: 
         Verdict.REBUILD,
         "The REINDEX left public.i_ccnew behind because it was cancelled.",
         ("DROP INDEX CONCURRENTLY public.i_ccnew",),
-        warning="Until then every write to public.t keeps public.i_ccnew up to date, and no query uses it.",
+        warning="Meanwhile every write to public.t keeps public.i_ccnew up to date, and no query uses it.",
     )
     assert scene.judged(sql, before, cause, rebuilt=1).verdict is Verdict.DECIDE
     scene.clean_up(judgement)
@@ -434,7 +434,7 @@ def test_f44_a_detach_that_was_cancelled_is_finalized(scene: Scene) -> None:
 
     finalize = "ALTER TABLE public.p DETACH PARTITION public.p1 FINALIZE"
     warning = (
-        "Until then queries of public.p do not see the rows of public.p1, and no other partition of it can be "
+        "Meanwhile queries of public.p do not see the rows of public.p1, and no other partition of it can be "
         "detached concurrently."
     )
     assert judgement == Judgement(

@@ -243,7 +243,7 @@ def test_an_invalid_index_is_never_offered_to_be_taken_as_it_is(before: Observat
 
     assert judgement.verdict is Verdict.DECIDE
     assert [way.sql for way in judgement.ways] == [("DROP INDEX CONCURRENTLY s.i",)]
-    assert judgement.warning == "Until then every write to s.t keeps s.i up to date, and no query uses it."
+    assert judgement.warning == "Meanwhile every write to s.t keeps s.i up to date, and no query uses it."
 
 
 @pytest.mark.parametrize(("sqlstate", "rebuilt"), [("XX000", 0), ("", 1)])
@@ -304,10 +304,10 @@ def test_f46_the_way_out_begins_with_the_cause(sqlstate: str, words: str) -> Non
 @pytest.mark.parametrize(
     ("index", "warning"),
     [
-        (INVALID, "Until then every write to s.t keeps s.i up to date, and no query uses it."),
+        (INVALID, "Meanwhile every write to s.t keeps s.i up to date, and no query uses it."),
         (
             replace(INVALID, unique=True),
-            "Until then s.i, though invalid, still rejects writes to s.t that repeat a key.",
+            "Meanwhile s.i, though invalid, still rejects writes to s.t that repeat a key.",
         ),
         (replace(INVALID, ready=False), ""),
         (replace(INVALID, unique=True, ready=False), ""),
