@@ -27,6 +27,7 @@ from sqlmigrations.plan import Plan, Step
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.statements import touches_session
+from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import TRACKING_LABEL, Mode, Outcome, Result
 
@@ -186,7 +187,7 @@ class Run:
             transaction.fake(place, step)
             return Result.FAKED, "recorded without running"
         elif step.script.mode is Mode.STATEMENTS:
-            waiting = stepwise.Waiting(self._bench.wait_ms, self._tell_waiting)
+            waiting = Waiting(self._bench.wait_ms, self._tell_waiting)
             stepwise.apply(place, step, self._ledger, waiting, attempt)
         else:
             transaction.apply(place, step, attempt)

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn
 
-from sqlmigrations import alone, patience, stops, together, units
+from sqlmigrations import alone, patience, stops, takeover, together, units
 from sqlmigrations.alone import Lonely, NotDone
-from sqlmigrations.backends import locking, postgresql
-from sqlmigrations.backends.locking import STATEMENTS, Holder, LockKey
+from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.exceptions import DatabaseUnavailable, PartialMigration, SqlMigrationsError, StatementFailed
 from sqlmigrations.journal import Begun
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
-from sqlmigrations.records import AlreadyRecorded
 from sqlmigrations.scanner import Statement
+from sqlmigrations.takeover import Waiting
 from sqlmigrations.together import Lost, RolledBack
 from sqlmigrations.transaction import Workplace
-from sqlmigrations.types import Applied, ServerError
-from sqlmigrations.units import DONE_CHECKSUM, Digest, Unit, Way
+from sqlmigrations.types import ServerError
+from sqlmigrations.units import Digest, Unit, Way
 from sqlmigrations.verdicts import Judgement, Problem, Verdict
 
 _POLL_S = 0.2
 _RESOLVE_S = 60
 # The server tells only when it is tried: REINDEX of a partitioned table, a procedure that commits.
 _NOT_IN_A_TRANSACTION = frozenset({"25001", "2D000"})
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How long a statement that outlived its runner is waited for, milliseconds, and who is told."""
-
-    wait_ms: int
-    tell: Callable[[Holder | None], None]
 
 
 def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> int:
@@ -104,7 +95,7 @@ class _Walk:
             Lost: The connection went away.
         """
         with self._losing():
-            self._done = self._open()
+            self._open()
             for unit in self._units:
                 if unit.last > self._done:
                     self._perform(unit)
@@ -149,55 +140,22 @@ class _Walk:
                     self._books.withdraw(self._session)
             raise error from None
 
-    def _open(self) -> int:
-        """Takes the lock of the file and its row; how many statements are done."""
+    def _open(self) -> None:
+        """Takes the lock of the file and its row, and makes the session what the statements done made it."""
         session = self._session
         self._pid = session.connection.query("SELECT pg_catalog.pg_backend_pid()")[0][0]
-        key = LockKey.of(self._ledger.schema, STATEMENTS)
-        locking.hold(session.connection, key, self._waiting.wait_ms, self._waiting.tell)
-        row = self._row()
-        if row is None:
-            self._books.open(session)
-            return 0
-        if row.state == "applied":
-            raise AlreadyRecorded
-        return self._resume(row)
-
-    def _resume(self, row: Applied) -> int:
-        done, every = row.statements_done, self._step.script.statements
-        self._digest = Digest(every[:done])
-        if done and self._digest.value != row.metadata.get(DONE_CHECKSUM):
-            raise stops.changed(self._step, done)
-        session = self._session
-        self._books.check_lock(session)
-        self._begun = self._ledger.unfinished(session.connection, self._step.migration)
-        self._in_doubt = self._begun is not None
-        self._books.resume(session, done + 1)
-        for unit in self._units:
-            if unit.last <= done:
-                self._kept = self._kept or unit.way is not Way.SESSION
-                for index, statement in enumerate(unit.statements):
-                    if statement in unit.lasting:
-                        self._send(unit, index)
-        if self._begun is not None:
-            self._look_for(self._begun, done)
-        return done
-
-    def _look_for(self, begun: Begun, done: int) -> None:
-        """A statement that was begun may be gone from the file; what it left is not forgotten with it."""
-        remaining = self._step.script.statements[done:]
-        if begun.resolution is not None or any(Digest([each]).value == begun.digest for each in remaining):
-            return
-        if (judgement := alone.abandoned(self._session, begun)) is not None:
-            error = stops.abandoned(self._step, begun, judgement)
-            told = {"number": begun.number, "line": begun.line, "why": error.message, "decide": True}
-            self._books.stop(self._session, told)
-            raise error
-
-    def _row(self) -> Applied | None:
-        migration = self._step.migration
-        rows = self._ledger.read(self._session.connection)
-        return next((row for row in rows if (row.label, row.key) == (migration.label, migration.key)), None)
+        taken = takeover.take(session, self._step, self._books, self._ledger, self._waiting)
+        self._digest, self._begun, self._done = taken.digest, taken.begun, taken.done
+        before = [unit for unit in self._units if unit.last <= taken.done]
+        # Known before the row is ours: only a row of which nothing was kept is ever taken back.
+        self._kept = any(unit.way is not Way.SESSION for unit in before)
+        self._in_doubt = taken.begun is not None
+        if taken.is_resumed:
+            takeover.resume(session, self._step, self._books, taken)
+        for unit in before:
+            for index, statement in enumerate(unit.statements):
+                if statement in unit.lasting:
+                    self._send(unit, index)
 
     def _perform(self, unit: Unit) -> None:
         every = self._step.script.statements[unit.first - 1 : unit.last]

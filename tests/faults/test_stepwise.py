@@ -327,3 +327,23 @@ def test_what_a_statement_left_is_not_forgotten_with_the_statement(site: FaultyS
     assert "DROP INDEX CONCURRENTLY public.i;" in refused.stderr
     assert (applied.returncode, applied.stderr) == (0, "")
     assert site.query("SELECT count(*) FROM t") == [(3,)]
+
+
+def test_what_is_done_is_not_forgotten_when_the_session_cannot_be_made_anew(site: FaultySite) -> None:
+    site.query("CREATE SCHEMA s")
+    site.query("CREATE ROLE passing")
+    head = "-- transaction: off\nSET ROLE passing;\nRESET ROLE;\nCREATE TABLE t (a int);\n"
+    site.write("001_t.sql", f"{head}SELECT 1 / 0;\n")
+    site.apply()
+    site.query("DROP ROLE passing")
+
+    stopped = site.apply()
+
+    assert stopped.returncode == 7, stopped
+    assert 'role "passing" does not exist' in stopped.stderr
+    assert progress(site) == [("partial", 3, 4)]
+    site.query("CREATE ROLE passing")
+    site.write("001_t.sql", f"{head}SELECT 1;\n")
+    resumed = site.apply()
+    site.query("DROP ROLE passing")
+    assert (resumed.returncode, resumed.stderr) == (0, "")

@@ -1,0 +1,98 @@
+"""Makes the file of a run its own: waits for what an earlier one left running, and takes its row and journal over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlmigrations import alone, stops
+from sqlmigrations.backends import locking
+from sqlmigrations.backends.locking import STATEMENTS, Holder, LockKey
+from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.bookkeeping import Bookkeeper
+from sqlmigrations.journal import Begun
+from sqlmigrations.ledger import Ledger
+from sqlmigrations.plan import Step
+from sqlmigrations.records import AlreadyRecorded
+from sqlmigrations.types import Applied
+from sqlmigrations.units import DONE_CHECKSUM, Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long a statement that outlived its runner is waited for, milliseconds, and who is told."""
+
+    wait_ms: int
+    tell: Callable[[Holder | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How far a file came before.
+
+    Attributes:
+        done: How many of its statements are done.
+        digest: Of these.
+        begun: The one that was begun after them and did not end.
+        is_resumed: There was a row, which is an earlier run's still.
+    """
+
+    done: int
+    digest: Digest
+    begun: Begun | None
+    is_resumed: bool
+
+
+def take(session: Session, step: Step, books: Bookkeeper, ledger: Ledger, waiting: Waiting) -> Taken:
+    """Takes the lock of the files that run statement by statement, and makes or reads the row of this one.
+
+    Raises:
+        LockNotObtained: A statement of an earlier run has not ended.
+        AlreadyRecorded: Another run applied it meanwhile.
+        PartialMigration: What is done is not what the file says.
+        LockLost, StatementFailed: As from the bookkeeper.
+    """
+    key = LockKey.of(ledger.schema, STATEMENTS)
+    locking.hold(session.connection, key, waiting.wait_ms, waiting.tell)
+    row = _row(session, step, ledger)
+    if row is None:
+        books.open(session)
+        return Taken(0, Digest(), None, is_resumed=False)
+    if row.state == "applied":
+        raise AlreadyRecorded
+    done = row.statements_done
+    digest = Digest(step.script.statements[:done])
+    if done and digest.value != row.metadata.get(DONE_CHECKSUM):
+        raise stops.changed(step, done)
+    books.check_lock(session)
+    return Taken(done, digest, ledger.unfinished(session.connection, step.migration), is_resumed=True)
+
+
+def resume(session: Session, step: Step, books: Bookkeeper, taken: Taken) -> None:
+    """Makes the row of an earlier run this one's.
+
+    Raises:
+        PartialMigration: A statement that is no longer in the file has left something.
+        StatementFailed: As from the bookkeeper.
+    """
+    books.resume(session, taken.done + 1)
+    if taken.begun is not None:
+        _look_for(session, step, books, taken.begun, taken.done)
+
+
+def _row(session: Session, step: Step, ledger: Ledger) -> Applied | None:
+    migration = step.migration
+    rows = ledger.read(session.connection)
+    return next((row for row in rows if (row.label, row.key) == (migration.label, migration.key)), None)
+
+
+def _look_for(session: Session, step: Step, books: Bookkeeper, begun: Begun, done: int) -> None:
+    """A statement that was begun may be gone from the file; what it left is not forgotten with it."""
+    remaining = step.script.statements[done:]
+    if begun.resolution is not None or any(Digest([each]).value == begun.digest for each in remaining):
+        return
+    if (judgement := alone.abandoned(session, begun)) is not None:
+        error = stops.abandoned(step, begun, judgement)
+        told = {"number": begun.number, "line": begun.line, "why": error.message, "decide": True}
+        books.stop(session, told)
+        raise error
