@@ -127,13 +127,18 @@ def _look_after(
 
 
 def abandoned(session: Session, begun: Begun) -> Judgement | None:
-    """What a statement that has been taken out of its file has left; ``None`` when that is nothing, or all of it."""
+    """What a statement that has been taken out of its file has left; ``None`` when that is nothing, or all of it.
+
+    What was there before, or is not its work, is nothing that it left: whoever changed the file has decided about it.
+    """
     if not begun.sql:
         return None
     (statement,) = split(begun.sql).statements
     about = effect(statement)
-    judgement = judge(about, begun.before, catalog.observe(session.connection, about), begun.cause, begun.rebuilt)
-    return None if judgement.verdict in (Verdict.DONE, Verdict.RUN) else judgement
+    now = catalog.observe(session.connection, about)
+    judgement = judge(about, begun.before, now, begun.cause, begun.rebuilt)
+    is_settled = judgement.verdict in (Verdict.DONE, Verdict.RUN) or any(way.resolve for way in judgement.ways)
+    return None if is_settled or not _differ(begun.before, now) else judgement
 
 
 def _differ(before: Observation | None, now: Observation) -> bool:

@@ -80,8 +80,9 @@ def abandoned(step: Step, begun: Begun, judgement: Judgement) -> PartialMigratio
     """The error for a file without the statement that an earlier run began, while what that left is still there."""
     ways = judgement.ways or (Way("Remove what it left", judgement.cleanup),)
     return PartialMigration(
-        f"{step.migration.id} is half done. Statement {begun.number}, which was begun, is no longer in the file or is "
-        f"another now. {judgement.reason} {judgement.warning}".rstrip(),
+        f"{step.migration.id} is half done.",
+        kept=f"Statement {begun.number}, which was begun, is no longer in the file or is another now. "
+        f"{judgement.reason} {judgement.warning}".rstrip(),
         remedy="\n".join(_choice(step, replace(judgement, ways=ways))),
     )
 

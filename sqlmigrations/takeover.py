@@ -93,6 +93,6 @@ def _look_for(session: Session, step: Step, books: Bookkeeper, begun: Begun, don
         return
     if (judgement := alone.abandoned(session, begun)) is not None:
         error = stops.abandoned(step, begun, judgement)
-        told = {"number": begun.number, "line": begun.line, "why": error.message, "decide": True}
+        told = {"number": begun.number, "line": begun.line, "why": error.kept, "decide": True}
         books.stop(session, told)
         raise error

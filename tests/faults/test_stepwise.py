@@ -347,3 +347,22 @@ def test_what_is_done_is_not_forgotten_when_the_session_cannot_be_made_anew(site
     resumed = site.apply()
     site.query("DROP ROLE passing")
     assert (resumed.returncode, resumed.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "refused",
+    ["CREATE INDEX CONCURRENTLY taken ON t (a);", "CREATE DATABASE postgres;", "CALL p();"],
+    ids=["index", "database", "procedure"],
+)
+def test_a_statement_that_left_nothing_of_its_own_may_be_replaced(site: FaultySite, refused: str) -> None:
+    site.write("001_t.sql", "CREATE TABLE t (a int); CREATE INDEX taken ON t (a);\n")
+    site.write("002_p.sql", "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; RAISE 'no'; END $$;\n")
+    site.write("003_i.sql", f"-- transaction: off\n{refused}\n")
+    failed = site.apply()
+    site.write("003_i.sql", "CREATE INDEX CONCURRENTLY mine ON t (a);\n")
+
+    applied = site.apply()
+
+    assert failed.returncode == 7
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.query("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass AND indisvalid") == [(2,)]
