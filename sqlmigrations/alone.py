@@ -7,22 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from sqlmigrations import units
 from sqlmigrations.backends import catalog
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
-from sqlmigrations.effects import Effect, effect
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.failure import masked
-from sqlmigrations.journal import FAILED, REBUILT, STARTED, UNSEEN, Begun
 from sqlmigrations.masking import mask
-from sqlmigrations.observation import Observation
 from sqlmigrations.plan import Step
-from sqlmigrations.resume import confirm, judge
-from sqlmigrations.scanner import Statement, split
+from sqlmigrations.resume.effects import Effect, effect
+from sqlmigrations.resume.journal import FAILED, REBUILT, STARTED, UNSEEN, Begun
+from sqlmigrations.resume.judging import confirm, judge
+from sqlmigrations.resume.observation import Observation
+from sqlmigrations.resume.verdicts import Cause, Judgement, Problem, Resolution, Verdict
+from sqlmigrations.sql import units
+from sqlmigrations.sql.scanner import Statement, split
+from sqlmigrations.sql.units import Digest
 from sqlmigrations.types import ServerError
-from sqlmigrations.units import Digest
-from sqlmigrations.verdicts import Cause, Judgement, Problem, Resolution, Verdict
 
 # A build that lets everybody go on may take as long as it needs, and is not thrown away with its runner: the next run
 # waits for it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlmigrations import journal, provenance
+from sqlmigrations import provenance
 from sqlmigrations.backends.base import Connection, Row
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
@@ -13,7 +13,8 @@ from sqlmigrations.exceptions import LockLost, PartialMigration, StatementFailed
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import CHECK_CONSTRAINTS, EVENT, RESTORE_PATH, RESTORE_ROLE, Recorder, kept, row
 from sqlmigrations.records import RunMark
-from sqlmigrations.units import DONE_CHECKSUM, STOPPED, Unit
+from sqlmigrations.resume import journal
+from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Unit
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
 # The file may have set any of it for its own statements.

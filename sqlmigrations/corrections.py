@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlmigrations import journal
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.decision import Action, Proposal
@@ -16,7 +15,8 @@ from sqlmigrations.parser import parse, sql_checksum
 from sqlmigrations.plan import passwords
 from sqlmigrations.recorder import Recorder, kept
 from sqlmigrations.records import RunMark
-from sqlmigrations.resume import Resolution
+from sqlmigrations.resume import journal
+from sqlmigrations.resume.judging import Resolution
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlMigration
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.journal import Begun
-from sqlmigrations.observation import Observation
-from sqlmigrations.resume import Resolution
-from sqlmigrations.scanner import Statement
+from sqlmigrations.resume.journal import Begun
+from sqlmigrations.resume.judging import Resolution
+from sqlmigrations.resume.observation import Observation
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.target import Target
 from sqlmigrations.types import Applied, MigrationStatus
 

@@ -9,7 +9,7 @@ from sqlmigrations import lint
 from sqlmigrations.masking import mask_lines
 from sqlmigrations.parser import parse
 from sqlmigrations.plan import passwords
-from sqlmigrations.scanner import ScanError, split
+from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.types import Applied, SqlMigration
 
 _CONTEXT = 3

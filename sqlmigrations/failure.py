@@ -10,7 +10,7 @@ from sqlmigrations.exceptions import MigrationFailed, OutcomeUnknown
 from sqlmigrations.guidance import advice
 from sqlmigrations.masking import mask, mask_lines
 from sqlmigrations.plan import Step
-from sqlmigrations.scanner import Statement, TokenKind, position
+from sqlmigrations.sql.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Blocker, Finding, ServerError, Severity
 
 _LONGEST_LINE = 200

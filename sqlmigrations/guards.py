@@ -7,11 +7,11 @@ import re
 from sqlmigrations import stops
 from sqlmigrations.backends import catalog
 from sqlmigrations.backends.base import Queries
-from sqlmigrations.confirmation import confirm
-from sqlmigrations.effects import EffectKind, effect
 from sqlmigrations.plan import Step
-from sqlmigrations.scanner import Statement
-from sqlmigrations.verdicts import Problem
+from sqlmigrations.resume.confirmation import confirm
+from sqlmigrations.resume.effects import EffectKind, effect
+from sqlmigrations.resume.verdicts import Problem
+from sqlmigrations.sql.scanner import Statement
 
 # Most statements are none of these: they are not taken apart. A comment may stand between the words.
 _OPENING = re.compile(r"(?ai)create(?:\s+unique)?\s*(?:\bindex\b|--|/\*)")

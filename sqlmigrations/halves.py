@@ -6,8 +6,8 @@ from datetime import UTC
 
 from sqlmigrations.guidance import repair
 from sqlmigrations.parser import parse
+from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Digest
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progress, Severity, SqlMigration
-from sqlmigrations.units import DONE_CHECKSUM, STOPPED, Digest
 
 _DECIDE = "A person has to decide: python manage.py sqlmigrate_apply  tells the ways out."
 _LOOK = "python manage.py sqlmigrate_status -v 2"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlmigrations import units
 from sqlmigrations.backends import catalog
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.decision import Doubt
-from sqlmigrations.effects import effect
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse
-from sqlmigrations.scanner import Statement
+from sqlmigrations.resume.effects import effect
+from sqlmigrations.sql import units
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.units import Digest
 from sqlmigrations.types import MigrationStatus
-from sqlmigrations.units import Digest
 
 _PATH = frozenset(("search_path", "schema", "all"))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.journal import JOURNAL_EVENTS, Begun, unfinished
+from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
 from sqlmigrations.types import Applied, SqlMigration
 
 _MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sqlmigrations import directives, statements, units
-from sqlmigrations.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
-from sqlmigrations.statements import Control
+from sqlmigrations import directives
+from sqlmigrations.sql import statements, units
+from sqlmigrations.sql.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
+from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
 
 # Beyond it tokens are not compared: any difference of such a file counts as a modification.

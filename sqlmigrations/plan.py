@@ -11,7 +11,7 @@ from sqlmigrations.integrity import LEDGER_RULES, Comparison
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script
 from sqlmigrations.pending import Terms, arrange
-from sqlmigrations.scanner import ScanError, split
+from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.target import Target, choose
 from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Pooling, Progress, Severity, SqlMigration
 

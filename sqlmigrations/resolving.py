@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sqlmigrations.decision import Decision, Doubt, Proposal
-from sqlmigrations.effects import effect
 from sqlmigrations.exceptions import ConfigurationError, UnsafePlan
 from sqlmigrations.guidance import APPLY, repair
-from sqlmigrations.journal import UNSEEN
-from sqlmigrations.observation import Observation
-from sqlmigrations.resume import Judgement, Resolution, Verdict, confirm, judge
-from sqlmigrations.scanner import Statement
+from sqlmigrations.resume.effects import effect
+from sqlmigrations.resume.journal import UNSEEN
+from sqlmigrations.resume.judging import Judgement, Resolution, Verdict, confirm, judge
+from sqlmigrations.resume.observation import Observation
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Applied, MigrationStatus, Mode, State
 
 Ask = Callable[[MigrationStatus], Doubt | None]

@@ -26,7 +26,7 @@ from sqlmigrations.masking import mask
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import AlreadyRecorded, RunMark
-from sqlmigrations.statements import touches_session
+from sqlmigrations.sql.statements import touches_session
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import TRACKING_LABEL, Mode, Outcome, Result

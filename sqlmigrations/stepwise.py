@@ -8,22 +8,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import NoReturn
 
-from sqlmigrations import alone, patience, stops, takeover, together, units
+from sqlmigrations import alone, stops, takeover, together
 from sqlmigrations.alone import Lonely, NotDone
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.exceptions import DatabaseUnavailable, PartialMigration, SqlMigrationsError, StatementFailed
-from sqlmigrations.journal import Begun
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
-from sqlmigrations.scanner import Statement
+from sqlmigrations.resume.journal import Begun
+from sqlmigrations.resume.verdicts import Judgement, Problem, Verdict
+from sqlmigrations.sql import patience, units
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.units import Digest, Unit, Way
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.together import Lost, RolledBack
 from sqlmigrations.transaction import Workplace
 from sqlmigrations.types import ServerError
-from sqlmigrations.units import Digest, Unit, Way
-from sqlmigrations.verdicts import Judgement, Problem, Verdict
 
 _POLL_S = 0.2
 _RESOLVE_S = 60

@@ -8,11 +8,11 @@ from dataclasses import replace
 from sqlmigrations.exceptions import DatabaseUnavailable, MigrationFailed, MigrationStopped, PartialMigration
 from sqlmigrations.failure import excerpt, report
 from sqlmigrations.guidance import APPLY, advice, repair
-from sqlmigrations.journal import Begun
 from sqlmigrations.plan import Step
-from sqlmigrations.scanner import Statement
+from sqlmigrations.resume.journal import Begun
+from sqlmigrations.resume.verdicts import Judgement, Problem, Verdict, Way
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Blocker, Finding, ServerError, Severity
-from sqlmigrations.verdicts import Judgement, Problem, Verdict, Way
 
 _SELF_CURED = frozenset({"57014", "55P03", "40P01", "40001", ""})
 

@@ -10,12 +10,12 @@ from sqlmigrations.backends import locking
 from sqlmigrations.backends.locking import STATEMENTS, Holder, LockKey
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
-from sqlmigrations.journal import Begun
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
 from sqlmigrations.records import AlreadyRecorded
+from sqlmigrations.resume.journal import Begun
+from sqlmigrations.sql.units import DONE_CHECKSUM, Digest
 from sqlmigrations.types import Applied
-from sqlmigrations.units import DONE_CHECKSUM, Digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 
-from sqlmigrations import guards, patience, statements
+from sqlmigrations import guards
 from sqlmigrations.backends.locking import HELD
 from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import opening
-from sqlmigrations.scanner import Statement
+from sqlmigrations.resume.verdicts import Problem
+from sqlmigrations.sql import patience, statements
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.units import Unit
 from sqlmigrations.transaction import Workplace
 from sqlmigrations.types import ServerError
-from sqlmigrations.units import Unit
-from sqlmigrations.verdicts import Problem
 
 _TIMEOUTS = ("lock_timeout", "statement_timeout", "all")
 

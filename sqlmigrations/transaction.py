@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from sqlmigrations import guards, patience, statements
+from sqlmigrations import guards
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
@@ -21,11 +21,12 @@ from sqlmigrations.exceptions import (
     StatementFailed,
 )
 from sqlmigrations.failure import outcome_unknown, report, row_removed, transaction_ended
-from sqlmigrations.patience import Timetable
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder, begin
 from sqlmigrations.records import Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
-from sqlmigrations.scanner import Statement
+from sqlmigrations.sql import patience, statements
+from sqlmigrations.sql.patience import Timetable
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Pooling, ServerError
 
 _TIMEOUTS = ("lock_timeout", "statement_timeout")

@@ -12,10 +12,10 @@ import pytest
 
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.catalog import observe
-from sqlmigrations.effects import Effect, effect
-from sqlmigrations.observation import Observation
-from sqlmigrations.resume import Cause, Judgement, Problem, confirm, judge
-from sqlmigrations.scanner import split
+from sqlmigrations.resume.effects import Effect, effect
+from sqlmigrations.resume.judging import Cause, Judgement, Problem, confirm, judge
+from sqlmigrations.resume.observation import Observation
+from sqlmigrations.sql.scanner import split
 from tests.faults.scene import until
 from tests.servers import Database
 

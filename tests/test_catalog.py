@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from sqlmigrations.backends.base import Connection
-from sqlmigrations.observation import Observation, Partition
-from sqlmigrations.resume import Cause, Judgement, Problem, Verdict, Way
+from sqlmigrations.resume.judging import Cause, Judgement, Problem, Verdict, Way
+from sqlmigrations.resume.observation import Observation, Partition
 from tests.faults.scene import lend_role, until
 from tests.inprocess import LocalSite
 from tests.interruptions import READER, SNAPSHOT, WRITER, Scene

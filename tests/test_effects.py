@@ -7,8 +7,8 @@ from typing import Any
 import postgast
 import pytest
 
-from sqlmigrations.effects import Effect, EffectKind, Path, Scope, effect
-from sqlmigrations.scanner import split
+from sqlmigrations.resume.effects import Effect, EffectKind, Path, Scope, effect
+from sqlmigrations.sql.scanner import split
 
 KINDS = {
     "createdb_stmt": (EffectKind.CREATE_DATABASE, "dbname"),

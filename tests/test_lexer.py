@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrations.scanner import TokenKind, position, tokens
+from sqlmigrations.sql.scanner import TokenKind, position, tokens
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrations.patience import Waiting, alone_ms, of, timetable, turning_point
-from sqlmigrations.scanner import split
+from sqlmigrations.sql.patience import Waiting, alone_ms, of, timetable, turning_point
+from sqlmigrations.sql.scanner import split
 
 HARMLESS = [
     "INSERT INTO t VALUES (1)",

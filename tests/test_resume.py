@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from sqlmigrations.effects import effect
-from sqlmigrations.observation import Index, Observation, Partition
-from sqlmigrations.resume import Cause, Judgement, Resolution, Verdict, confirm, judge
-from sqlmigrations.scanner import split
+from sqlmigrations.resume.effects import effect
+from sqlmigrations.resume.judging import Cause, Judgement, Resolution, Verdict, confirm, judge
+from sqlmigrations.resume.observation import Index, Observation, Partition
+from sqlmigrations.sql.scanner import split
 
 INDEX = Index(
     oid=10,

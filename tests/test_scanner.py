@@ -8,7 +8,7 @@ from pathlib import Path
 import postgast
 import pytest
 
-from sqlmigrations.scanner import (
+from sqlmigrations.sql.scanner import (
     MetaCommand,
     ScanError,
     TokenKind,
@@ -17,7 +17,7 @@ from sqlmigrations.scanner import (
     split,
     tokens,
 )
-from sqlmigrations.statements import verb
+from sqlmigrations.sql.statements import verb
 
 FOLDER = Path(__file__).parent / "cases" / "scanner"
 CASES = sorted(path.stem for path in FOLDER.glob("*.sql"))

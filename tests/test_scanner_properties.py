@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sqlmigrations.scanner import ScanError, TokenKind, position, split, tokens
+from sqlmigrations.sql.scanner import ScanError, TokenKind, position, split, tokens
 
 STATEMENTS = [
     "SELECT 1",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrations.scanner import Statement, split
-from sqlmigrations.statements import (
+from sqlmigrations.sql.scanner import Statement, split
+from sqlmigrations.sql.statements import (
     Control,
     begin_options,
     control,

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrations.scanner import split
-from sqlmigrations.units import Digest, Unit, Way, cut
+from sqlmigrations.sql.scanner import split
+from sqlmigrations.sql.units import Digest, Unit, Way, cut
 
 
 def parts(text: str) -> tuple[Unit, ...]:

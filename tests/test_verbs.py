@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrations.scanner import split
-from sqlmigrations.verbs import verb
+from sqlmigrations.sql.scanner import split
+from sqlmigrations.sql.verbs import verb
 
 
 @pytest.mark.parametrize(

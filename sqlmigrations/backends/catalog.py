@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sqlmigrations.backends.base import Queries
-from sqlmigrations.effects import Effect, EffectKind, Path, Scope
-from sqlmigrations.observation import Index, Observation, Partition
+from sqlmigrations.resume.effects import Effect, EffectKind, Path, Scope
+from sqlmigrations.resume.observation import Index, Observation, Partition
 
 # Where the session's search_path finds a name.
 _RELATION = """

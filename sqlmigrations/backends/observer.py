@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from sqlmigrations.backends.base import Connection, Row
-from sqlmigrations.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex
 from sqlmigrations.masking import mask
+from sqlmigrations.sql.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex
 from sqlmigrations.types import Blocker
 
 _AGAIN_AFTER_S = 5.0

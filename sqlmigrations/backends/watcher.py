@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from sqlmigrations.backends.observer import Observer, Sight
 from sqlmigrations.plan import Step
-from sqlmigrations.scanner import Statement
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Blocker, Glimpse
 
 _TICK_S = 0.1

@@ -18,7 +18,7 @@ from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.lint.rulebook import FIRM, RULES, Rule, check_allowed
 from sqlmigrations.lint.scene import Subject
 from sqlmigrations.lint.secrets import secrets
-from sqlmigrations.reading import Name
+from sqlmigrations.sql.reading import Name
 
 # The modules with the rules: importing one enters its rules into the rulebook.
 FAMILIES = (destruction, indexing, constraining, rewriting, renaming, shape, session, security)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlmigrations.lexer import Token
-from sqlmigrations.reading import Name, Reader, commas, depths, is_word, outer
+from sqlmigrations.sql.lexer import Token
+from sqlmigrations.sql.reading import Name, Reader, commas, depths, is_word, outer
 
 _CONSTRAINTS = ("foreign key", "primary key", "not null", "check", "unique", "exclude")
 _CLAUSES = frozenset(

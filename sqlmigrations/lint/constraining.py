@@ -12,7 +12,7 @@ from sqlmigrations.lint.alterations import (
 )
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.reading import Reader, find, has, phrase, plain_name
+from sqlmigrations.sql.reading import Reader, find, has, phrase, plain_name
 from sqlmigrations.types import Severity
 
 _SUFFIXES = {"check": "check", "foreign key": "fkey", "not null": "not_null"}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from sqlmigrations.lint.alterations import actions, new_column
 from sqlmigrations.lint.literals import code_in
 from sqlmigrations.lint.objects import Created, Creation, Kind
-from sqlmigrations.reading import Name, Reader, find, is_word
-from sqlmigrations.scanner import Statement
-from sqlmigrations.statements import sets
+from sqlmigrations.sql.reading import Name, Reader, find, is_word
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.statements import sets
 
 _OPENS = re.compile(r"(?:create|alter|drop|do|select|with)\b", re.IGNORECASE)
 _CREATE = re.compile("create", re.IGNORECASE)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlmigrations.lexer import Token
 from sqlmigrations.lint.objects import Kind
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.reading import Name, Reader, depths, find, is_word, outer, phrase
+from sqlmigrations.sql.lexer import Token
+from sqlmigrations.sql.reading import Name, Reader, depths, find, is_word, outer, phrase
 from sqlmigrations.types import Severity
 
 _ROUTINES = frozenset({"function", "procedure", "routine", "aggregate"})

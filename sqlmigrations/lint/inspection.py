@@ -25,7 +25,7 @@ from sqlmigrations.lint.rulebook import (
     nearest,
 )
 from sqlmigrations.lint.scene import Scene, Subject
-from sqlmigrations.scanner import Statement, position
+from sqlmigrations.sql.scanner import Statement, position
 from sqlmigrations.types import Allowance, Finding, Severity
 
 _FIRST_WORD = re.compile(r"\w*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from sqlmigrations.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex
+from sqlmigrations.sql.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex
 
 _PIECE = re.compile(r"'((?:[^']|'')*+)'(?:\s|--[^\n]*+)*+")
 _ESCAPED_PIECE = re.compile(r"'((?:[^'\\]|\\[\s\S]|'')*+)'(?:\s|--[^\n]*+)*+")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
-from sqlmigrations.reading import Name
-from sqlmigrations.scanner import Statement
+from sqlmigrations.sql.reading import Name
+from sqlmigrations.sql.scanner import Statement
 
 
 class Kind(Enum):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sqlmigrations.copydata import CLOSING
 from sqlmigrations.directives import DIRECTIVES
-from sqlmigrations.lexer import INSIGNIFICANT, lex
 from sqlmigrations.lint.rulebook import Sighting
-from sqlmigrations.scanner import TokenKind, split, tokens
+from sqlmigrations.sql.copydata import CLOSING
+from sqlmigrations.sql.lexer import INSIGNIFICANT, lex
+from sqlmigrations.sql.scanner import TokenKind, split, tokens
 
 _DIRECTIVE = re.compile(rf"--[ \t]*(?P<key>(?i:{'|'.join(DIRECTIVES)}))[ \t]*:[ \t]*\S")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlmigrations.lint.objects import Kind
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.reading import Name, Reader, phrase
+from sqlmigrations.sql.reading import Name, Reader, phrase
 from sqlmigrations.types import Severity
 
 _KINDS = {

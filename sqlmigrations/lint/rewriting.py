@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import Column, altered_column
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.reading import Reader, has, phrase, plain_name
+from sqlmigrations.sql.lexer import Token
+from sqlmigrations.sql.reading import Reader, has, phrase, plain_name
 from sqlmigrations.types import Severity
 
 _VOLATILE = frozenset(

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sqlmigrations import statements
-from sqlmigrations.lexer import Token
 from sqlmigrations.lint.alterations import Action, Column, Constraint, actions, new_column, new_constraint
 from sqlmigrations.lint.creations import column_name
 from sqlmigrations.lint.objects import Created, Kind
-from sqlmigrations.reading import Name, Reader
-from sqlmigrations.scanner import Statement
+from sqlmigrations.sql import statements
+from sqlmigrations.sql.lexer import Token
+from sqlmigrations.sql.reading import Name, Reader
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Allowance, Mode
 
 

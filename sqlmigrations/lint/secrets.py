@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice, takewhile
 
-from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.literals import code, decoded, is_literal, pieces
 from sqlmigrations.lint.mentions import mentioned
-from sqlmigrations.reading import Reader, depths
-from sqlmigrations.scanner import Statement
+from sqlmigrations.sql.lexer import Token, TokenKind
+from sqlmigrations.sql.reading import Reader, depths
+from sqlmigrations.sql.scanner import Statement
 
 # Looked for before a statement is taken apart, so that a million INSERT lines cost next to nothing.
 HINTS = ("passw", "://")

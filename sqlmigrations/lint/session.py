@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from sqlmigrations import statements
-from sqlmigrations.lexer import Token
 from sqlmigrations.lint.literals import code, decoded, is_literal
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.reading import Reader, commas, is_word, phrase
+from sqlmigrations.sql import statements
+from sqlmigrations.sql.lexer import Token
+from sqlmigrations.sql.reading import Reader, commas, is_word, phrase
 from sqlmigrations.types import Mode, Severity
 
 _TIMEOUTS = {"lock_timeout": "lock-timeout", "statement_timeout": "statement-timeout"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from sqlmigrations import statements
-from sqlmigrations.lexer import Token, TokenKind
 from sqlmigrations.lint.literals import decoded
 from sqlmigrations.lint.objects import Kind
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.reading import Name, Reader, is_word
-from sqlmigrations.scanner import Statement
-from sqlmigrations.statements import Control
+from sqlmigrations.sql import statements
+from sqlmigrations.sql.lexer import Token, TokenKind
+from sqlmigrations.sql.reading import Name, Reader, is_word
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Mode, Severity
 
 _ENDINGS = frozenset({Control.COMMIT, Control.ROLLBACK, Control.PREPARE})

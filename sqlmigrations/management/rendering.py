@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
-from sqlmigrations import patience
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
 from sqlmigrations.glimpses import portrait
-from sqlmigrations.patience import PATIENT_MS, Waiting
 from sqlmigrations.plan import Plan, Step
+from sqlmigrations.sql import patience
+from sqlmigrations.sql.patience import PATIENT_MS, Waiting
 from sqlmigrations.types import Finding, Mode, Outcome, Progress, Severity
 
 _PATIENT, _BRIEF = f"{PATIENT_MS // 1000} s", "deadlock_timeout + 1 s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlmigrations import lint
-from sqlmigrations.scanner import Statement, split
+from sqlmigrations.sql.scanner import Statement, split
 from sqlmigrations.types import Allowance, Finding, Mode, Severity
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from sqlmigrations import lint
-from sqlmigrations.scanner import split
+from sqlmigrations.sql.scanner import split
 from sqlmigrations.types import Allowance, Finding, Mode, Severity
 from tests.lint.looking import error, look, note, rules
 

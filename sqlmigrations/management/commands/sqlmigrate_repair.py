@@ -20,8 +20,8 @@ from sqlmigrations.management.progress import Progress
 from sqlmigrations.masking import mask_lines
 from sqlmigrations.parser import parse
 from sqlmigrations.plan import passwords
-from sqlmigrations.resume import Resolution
-from sqlmigrations.scanner import Statement
+from sqlmigrations.resume.judging import Resolution
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.target import Target
 from sqlmigrations.types import SqlMigration, State
 

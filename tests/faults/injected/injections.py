@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 
 from django.db import close_old_connections, connection
 
-from sqlmigrations import alone, glimpses, signals, statements, transaction
+from sqlmigrations import alone, glimpses, signals, transaction
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.plan import Step
-from sqlmigrations.scanner import Statement
+from sqlmigrations.sql import statements
+from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Blocker, Glimpse
 
 A_DAY_S = 86_400

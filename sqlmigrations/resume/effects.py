@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlmigrations.reading import Name, Reader
-from sqlmigrations.scanner import Statement
-from sqlmigrations.statements import is_on, verb
-from sqlmigrations.verbs import values
+from sqlmigrations.sql.reading import Name, Reader
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.statements import is_on, verb
+from sqlmigrations.sql.verbs import values
 
 # NAMEDATALEN - 1: the server cuts longer names off, between characters.
 _LONGEST_NAME = 63

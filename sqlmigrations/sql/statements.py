@@ -7,9 +7,9 @@ from collections.abc import Callable
 from enum import Enum
 from itertools import islice, pairwise, takewhile
 
-from sqlmigrations.lexer import TokenKind
-from sqlmigrations.scanner import Statement
-from sqlmigrations.verbs import MODIFIERS, leading_tokens, values, verb
+from sqlmigrations.sql.lexer import TokenKind
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.verbs import MODIFIERS, leading_tokens, values, verb
 
 __all__ = [
     "Control",

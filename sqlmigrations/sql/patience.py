@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from sqlmigrations.reading import Reader, depths, is_word
-from sqlmigrations.scanner import Statement
-from sqlmigrations.statements import refuses_transaction, verb
-from sqlmigrations.verbs import leading_tokens, values
+from sqlmigrations.sql.reading import Reader, depths, is_word
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.statements import refuses_transaction, verb
+from sqlmigrations.sql.verbs import leading_tokens, values
 
 # The server's autovacuum gives way after deadlock_timeout: a shorter wait never sees it go.
 _BEYOND_DEADLOCK_TIMEOUT_MS = 1_000

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlmigrations import indexes
-from sqlmigrations.confirmation import confirm
-from sqlmigrations.effects import Effect, EffectKind
-from sqlmigrations.observation import Observation, Partition
-from sqlmigrations.verdicts import (
+from sqlmigrations.resume import indexes
+from sqlmigrations.resume.confirmation import confirm
+from sqlmigrations.resume.effects import Effect, EffectKind
+from sqlmigrations.resume.observation import Observation, Partition
+from sqlmigrations.resume.verdicts import (
     KEEP,
     REDO,
     Case,

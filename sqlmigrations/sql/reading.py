@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sqlmigrations.scanner import Token, TokenKind
+from sqlmigrations.sql.scanner import Token, TokenKind
 
 # Names written with one of these schemas and names written without any are taken for the same.
 _HOME_SCHEMAS = frozenset({"public", "pg_temp"})

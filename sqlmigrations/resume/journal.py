@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlmigrations.observation import Observation
-from sqlmigrations.verdicts import Cause, Resolution
+from sqlmigrations.resume.observation import Observation
+from sqlmigrations.resume.verdicts import Cause, Resolution
 
 BEGUN = "begun"
 RESUMED = "resumed"

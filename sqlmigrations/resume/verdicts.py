@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sqlmigrations.effects import Effect
-from sqlmigrations.observation import Observation
+from sqlmigrations.resume.effects import Effect
+from sqlmigrations.resume.observation import Observation
 
 # The server or a person stopped it, or somebody else kept a lock: nothing is wrong with the statement itself.
 # https://www.postgresql.org/docs/current/errcodes-appendix.html

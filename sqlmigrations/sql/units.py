@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise, takewhile
 
-from sqlmigrations import statements
-from sqlmigrations.scanner import Statement, Token, TokenKind
-from sqlmigrations.statements import Control
-from sqlmigrations.verbs import MODIFIERS
+from sqlmigrations.sql import statements
+from sqlmigrations.sql.scanner import Statement, Token, TokenKind
+from sqlmigrations.sql.statements import Control
+from sqlmigrations.sql.verbs import MODIFIERS
 
 _ON_SESSION = frozenset(("SET", "RESET", "SHOW", "LISTEN", "UNLISTEN", "PREPARE", "DEALLOCATE", "DISCARD", "LOAD"))
 _HELD_BY_SESSION = ("set_config", "pg_advisory_lock", "pg_try_advisory_lock")

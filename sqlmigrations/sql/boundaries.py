@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sqlmigrations.copydata import CLOSING, data_span, reads_stdin
-from sqlmigrations.lexer import (
+from sqlmigrations.sql.copydata import CLOSING, data_span, reads_stdin
+from sqlmigrations.sql.lexer import (
     ESCAPE_STRING,
     INSIGNIFICANT,
     LINE_COMMENT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sqlmigrations.lexer import INSIGNIFICANT, LINE_COMMENT, NESTING, ScanError, TokenKind, lex
+from sqlmigrations.sql.lexer import INSIGNIFICANT, LINE_COMMENT, NESTING, ScanError, TokenKind, lex
 
 _REST_OF_LINE = re.compile(rf"[ \t\r\f\v]*+(?:{LINE_COMMENT})?\r?")
 _LINE_BREAK = re.compile(r"\r?(?:\n|\Z)")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlmigrations.effects import Effect, EffectKind, Scope
-from sqlmigrations.observation import Index, Observation
-from sqlmigrations.verdicts import KEEP, Case, Judgement, Resolution, Verdict, Way, decide, done, run
+from sqlmigrations.resume.effects import Effect, EffectKind, Scope
+from sqlmigrations.resume.observation import Index, Observation
+from sqlmigrations.resume.verdicts import KEEP, Case, Judgement, Resolution, Verdict, Way, decide, done, run
 
 _DUPLICATES, _DISK_FULL = "23505", "53100"
 _FIRST = {

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlmigrations.boundaries import line_end, spans
-from sqlmigrations.copydata import CLOSING
-from sqlmigrations.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex, position
+from sqlmigrations.sql.boundaries import line_end, spans
+from sqlmigrations.sql.copydata import CLOSING
+from sqlmigrations.sql.lexer import INSIGNIFICANT, ScanError, Token, TokenKind, lex, position
 
 __all__ = [
     "MetaCommand",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from sqlmigrations.lexer import INSIGNIFICANT, Token, TokenKind, lex
-from sqlmigrations.scanner import Statement
+from sqlmigrations.sql.lexer import INSIGNIFICANT, Token, TokenKind, lex
+from sqlmigrations.sql.scanner import Statement
 
 _OBJECT_VERBS = frozenset(("create", "alter", "drop", "refresh", "import", "security", "reassign"))
 # Words between CREATE and the kind of object.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlmigrations.effects import Effect, EffectKind, Scope
-from sqlmigrations.indexes import drops, new_indexes, oids, warning_of, ways_with, written
-from sqlmigrations.observation import Index, Observation, Partition
-from sqlmigrations.verdicts import Problem, Way
+from sqlmigrations.resume.effects import Effect, EffectKind, Scope
+from sqlmigrations.resume.indexes import drops, new_indexes, oids, warning_of, ways_with, written
+from sqlmigrations.resume.observation import Index, Observation, Partition
+from sqlmigrations.resume.verdicts import Problem, Way
 
 
 def confirm(effect: Effect, before: Observation | None, after: Observation) -> Problem | None:

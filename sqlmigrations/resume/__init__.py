@@ -1,0 +1,1 @@
+"""What becomes of a statement that began outside a transaction and did not end."""

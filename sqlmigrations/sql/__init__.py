@@ -1,0 +1,1 @@
+"""SQL as text: from characters to statements, and what each does around it."""
