@@ -298,14 +298,22 @@ def test_f21_an_interrupted_build_is_cancelled_told_and_built_anew_by_the_next_r
     assert table.query("SELECT count(*) FROM t WHERE a = 7 AND b = 7 ") == [(2,)]
 
 
+@contextmanager
+def open_cursor(site: FaultySite) -> Iterator[None]:
+    """A snapshot that a READ COMMITTED transaction keeps between its statements."""
+    with closing(site.database.connect()) as session, session.cursor() as cursor:
+        cursor.execute("BEGIN; DECLARE c CURSOR FOR SELECT * FROM t; FETCH 1 FROM c")
+        yield
+
+
 @DRIVERS
-def test_f03_runs_that_wait_neither_deadlock_a_build_nor_hold_it_up(table: FaultySite, driver: str) -> None:
+def test_f03_ten_runs_that_wait_neither_deadlock_a_build_nor_hold_it_up(table: FaultySite, driver: str) -> None:
     table.write("001_i.sql", BUILD)
-    with writer(table):
+    with reader(table), open_cursor(table), writer(table):
         runners = [table.start_apply("--lock-wait", "60", DRIVER=driver)]
         until(lambda: builders(table))
-        runners += [table.start_apply("--lock-wait", "60", DRIVER=driver) for _ in range(3)]
-        until(lambda: len(table.sessions("sqlmigrations lock")) == 4)
+        runners += [table.start_apply("--lock-wait", "60", DRIVER=driver) for _ in range(10)]
+        until(lambda: len(table.sessions("sqlmigrations lock")) == 11)
         (builder,) = builders(table)
         ours = "application_name LIKE 'sqlmigrations%%' AND datname = current_database()"
         snapshots = table.query(
@@ -317,5 +325,6 @@ def test_f03_runs_that_wait_neither_deadlock_a_build_nor_hold_it_up(table: Fault
 
     assert snapshots == []
     assert set(blockers) <= set(foreign)
-    assert [runner.returncode for runner in done] == [0, 0, 0, 0], done
+    assert [runner.returncode for runner in done] == [0] * 11, done
     assert (is_valid(table), started(table)) == (True, 1)
+    assert table.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
