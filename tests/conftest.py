@@ -21,6 +21,9 @@ from tests.servers import Database, lend_database, socket_url
 from tests.site import Site
 
 
+OWN = "SQLMIGRATIONS_TESTS_OWN_SERVER"
+
+
 def start_session_server() -> None:
     """Start a server in a folder of its own and tell this process and its children where it is.
 
@@ -31,12 +34,13 @@ def start_session_server() -> None:
     folder.chmod(0o755)  # so that root's server, which runs as another user, reaches its data
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server's, registered later
     server = Server(folder, settings=("fsync=off",))
-    os.environ["DATABASE_URL"] = socket_url(server, "invoices")
+    os.environ["DATABASE_URL"] = os.environ[OWN] = socket_url(server, "invoices")
     if settings.configured and settings.DATABASES["default"]["ENGINE"] == "project.embedded":
         settings.DATABASES["default"]["HOST"] = str(folder)
 
 
-if not os.environ.get("DATABASE_URL"):
+# Workers that run tests side by side inherit the address of the server of who started them: each starts its own.
+if os.environ.get("DATABASE_URL", "") == os.environ.get(OWN, ""):
     start_session_server()
 
 
