@@ -19,6 +19,7 @@ from sqlmigrations.resume import journal
 from sqlmigrations.resume.judging import Resolution
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlMigration
+from sqlmigrations.units import STOPPED
 
 _LOCK_TIMEOUT = "55P03"
 _EVENTS = {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}
@@ -41,7 +42,8 @@ UPDATE {{ledger}}
  {_AS_SHOWN}
 RETURNING 1
 """
-_LOOK = f"SELECT 1 FROM {{ledger}} {_AS_SHOWN} FOR UPDATE"
+# Nobody has to decide any more.
+_DECIDED = f"UPDATE {{ledger}} SET metadata = metadata - '{STOPPED}' {_AS_SHOWN} RETURNING 1"
 _FORGET = f"DELETE FROM {{ledger}} AS m {_AS_SHOWN} RETURNING pg_catalog.to_jsonb(m)::text"
 
 _KEEP = """
@@ -107,7 +109,7 @@ class Corrections:
             name = migration.name
             detail |= _accepted(proposal, migration)
         elif proposal.doubt and decision.how:
-            self._write(_LOOK, [], proposal)
+            self._write(_DECIDED, [], proposal)
             event = journal.RESOLVED
             begun = proposal.doubt.begun
             detail |= {"number": begun.number, "line": begun.line, "how": decision.how.value}

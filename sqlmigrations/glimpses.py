@@ -51,6 +51,19 @@ class Pace:
         return True
 
 
+def awaited(holder: object, *, is_orphan: bool) -> str:
+    """What is waited for before anything runs, and who has it.
+
+    Args:
+        holder: The session, as text; ``None`` when it was gone before it could be named.
+        is_orphan: A statement that has outlived its runner is waited for, not another run.
+    """
+    who = holder or "a session that has just ended"
+    if is_orphan:
+        return f"Waiting for a statement of an earlier run, which the server still executes: {who}"
+    return f"Waiting for the migration lock, held by {who}"
+
+
 def account(glimpse: Glimpse, file_s: float) -> str:
     """``statement 3 of 7, 12 s, building index: scanning table 41 %``, or who is waited for.
 

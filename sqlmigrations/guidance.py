@@ -85,6 +85,13 @@ _NO_VALUE = (
     "The statement gives no value for the column. Name the column and give it one, or give the column a DEFAULT first."
 )
 
+# Of what others use the server tells in a detail how many they are; of pending triggers it does not.
+_IN_USE = "55006"
+_USED_BY_OTHERS = (
+    "Others are using it. Of a database see who:  SELECT pid, usename, application_name FROM pg_stat_activity WHERE "
+    "datname = '...' , and let them leave; or write  DROP DATABASE ... WITH (FORCE) , which ends them."
+)
+
 STATES = tuple(_ADVICE)
 
 _NOT_LENT = (
@@ -140,6 +147,8 @@ def advice(server: ServerError, blockers: Sequence[Blocker] = ()) -> str:
         return f"{_way_free(blockers[0])} Then run  {APPLY}"
     if server.sqlstate == _NOT_NULL and server.detail:
         return f"{_NO_VALUE} Then run  {APPLY}"
+    if server.sqlstate == _IN_USE and server.detail:
+        return f"{_USED_BY_OTHERS} Then run  {APPLY}"
     fallback = _CLASSES.get("08" if server.lost else server.sqlstate[:2], "Correct the cause.")
     return f"{_ADVICE.get(server.sqlstate, fallback)} Then run  {APPLY}"
 

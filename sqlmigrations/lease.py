@@ -95,11 +95,11 @@ def await_statements(connection: Connection, database: str, ledger: Ledger, wait
         LockNotObtained: One went on all the time.
     """
     key = locking.LockKey.of(ledger.schema, locking.STATEMENTS)
-    locking.await_end(connection, key, wait_ms, _announcing(database))
+    locking.await_end(connection, key, wait_ms, _announcing(database, is_orphan=True))
 
 
-def _announcing(database: str) -> Callable[[locking.Holder | None], None]:
+def _announcing(database: str, *, is_orphan: bool = False) -> Callable[[locking.Holder | None], None]:
     def announce(holder: locking.Holder | None) -> None:
-        signals.lock_waiting.send_robust(sender=Lease, database=database, holder=holder)
+        signals.lock_waiting.send_robust(sender=Lease, database=database, holder=holder, is_orphan=is_orphan)
 
     return announce

@@ -56,8 +56,8 @@ def _run_started(run_id: object, database: str, pooling: Pooling, **_: object) -
     _log(level, message, event="run_started", run_id=str(run_id), database=database)
 
 
-def _lock_waiting(database: str, holder: object, **_: object) -> None:
-    _log(logging.WARNING, f"Waiting for the migration lock, held by {holder}", event="lock_waiting", database=database)
+def _lock_waiting(database: str, holder: object, is_orphan: bool = False, **_: object) -> None:
+    _log(logging.WARNING, glimpses.awaited(holder, is_orphan=is_orphan), event="lock_waiting", database=database)
 
 
 def _database_waiting(database: str, reason: str, **_: object) -> None:

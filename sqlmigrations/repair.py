@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlmigrations.decision import Action, Decision, Proposal
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.guidance import repair
+from sqlmigrations.guidance import APPLY, repair
 from sqlmigrations.integrity import compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.resolving import Ask, resolve
 from sqlmigrations.target import Target, unknown_label
-from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, State
+from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, Mode, State
 
 
 def propose(decision: Decision, loaded: Loaded, ledger: Sequence[Applied], ask: Ask) -> Proposal:
@@ -108,6 +108,8 @@ def _cannot_accept(entry: MigrationStatus) -> ConfigurationError:
         return ConfigurationError(message, remedy=f"{remedy}python manage.py sqlmigrate_apply --fake {target}")
     if entry.state is State.PARTIAL:
         message = f"{entry.id} was begun and not finished (state {entry.applied.state}): only a whole one is accepted."
+        if entry.applied.mode == Mode.STATEMENTS.value:
+            raise ConfigurationError(message, remedy=f"Finish it first: {APPLY}   goes on, or tells the ways out.")
         remedy = f"When all of it is in the database: {repair('resolve', entry.id, '--done')}\n"
         remedy += f"When nothing of it is, or you have undone it: {repair('resolve', entry.id, '--redo')}"
         return ConfigurationError(message, remedy=remedy)

@@ -18,6 +18,7 @@ Ask = Callable[[MigrationStatus], Doubt | None]
 
 _IS_DONE = "It counts as done: the next apply goes on with the statement after it."
 _IS_NOT = "It counts as not done: the next apply goes on with it."
+_WAIT = f"Wait until that session has ended. The next run looks for itself what became of it: {APPLY}"
 _LOOK = "Look at all of them: python manage.py sqlmigrate_status"
 
 
@@ -81,8 +82,11 @@ def _done(entry: MigrationStatus, doubt: Doubt, statement: Statement, now: Obser
     begun, what = doubt.begun, effect(statement)
     judgement = judge(what, begun.before, now, begun.cause, begun.rebuilt)
     if confirm(what, begun.before, now) is not None:
+        message = f"Statement {begun.number} of {entry.id} is not done. {_told(judgement)} Nothing was changed."
+        if now.builders:
+            raise UnsafePlan(message, remedy=_WAIT)
         raise UnsafePlan(
-            f"Statement {begun.number} of {entry.id} is not done. {_told(judgement)} Nothing was changed.",
+            message,
             remedy=f"Let it be run again: {repair('resolve', entry.id, '--redo')}\n"
             "Or take it out of the file, when it is not to be run at all: what comes after the statements that are "
             f"done may be changed. Then run  {APPLY}",
@@ -101,7 +105,7 @@ def _redone(entry: MigrationStatus, doubt: Doubt, statement: Statement, now: Obs
         raise ConfigurationError(message, remedy=f"It needs no decision: {APPLY}")
     if now.builders:
         message = f"{number} cannot be run again now. {_told(found)} Nothing was changed."
-        raise UnsafePlan(message, remedy="Wait until that session has ended, then start the same command again.")
+        raise UnsafePlan(message, remedy=_WAIT)
     if not then.cleanup:
         return _told(found), _IS_NOT
     last = "in place of it" if then.verdict is Verdict.FINISH else "and then the statement again"

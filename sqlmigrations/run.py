@@ -195,7 +195,7 @@ class Run:
         return (Result.APPLIED, note) if step.script.statements else (Result.EMPTY, "no statement in it")
 
     def _tell_waiting(self, holder: Holder | None) -> None:
-        signals.lock_waiting.send_robust(sender=Run, database=self.mark.database, holder=holder)
+        signals.lock_waiting.send_robust(sender=Run, database=self.mark.database, holder=holder, is_orphan=True)
 
     def _reconnect(self, step: Step) -> None:
         try:

@@ -1,6 +1,7 @@
 """The doors for listeners: what a run tells while it goes on.
 
-* ``lock_waiting``: ``database``, ``holder`` - somebody else has the lock, told once per wait.
+* ``lock_waiting``: ``database``, ``holder``, ``is_orphan`` - somebody else has the lock, or a statement of an earlier
+  run goes on in the server without its runner; told once per wait.
 * ``database_waiting``: ``database``, ``wait_s``, ``reason`` - the server is waited for; told after a second, and every
   half minute again, with the seconds it is waited for still.
 * ``run_started``: ``run_id``, ``database``, ``pooling`` - what stands between the runner and the server.

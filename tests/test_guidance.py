@@ -103,6 +103,14 @@ def test_an_empty_value_that_a_statement_writes_is_told_from_one_that_is_there()
     assert advice(there).startswith("Existing rows have no value for the column.")
 
 
+def test_a_database_in_use_is_told_from_checks_that_have_to_run() -> None:
+    used = ServerError("55006", 'database "d" is being accessed by other users', detail="There is 1 other session.")
+    pending = ServerError("55006", 'cannot ALTER TABLE "t" because it has pending trigger events')
+
+    assert advice(used).startswith("Others are using it.")
+    assert advice(pending).startswith("Rows changed in this transaction still have deferred checks to run")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -176,10 +176,13 @@ def test_further_attempts_stay_on_the_screen(shown: Progress, screen: Screen) ->
 def test_waiting_for_the_lock_is_a_line(shown: Progress, screen: Screen) -> None:
     signals.lock_waiting.send_robust(sender=None, database="default", holder="pid 7")
     signals.lock_waiting.send_robust(sender=None, database="other", holder="pid 8")
+    signals.lock_waiting.send_robust(sender=None, database="default", holder=None, is_orphan=True)
     signals.database_waiting.send_robust(sender=None, database="default", wait_s=30.0, reason="refused")
 
     assert screen.lines() == [
         "  Waiting for the migration lock, held by pid 7 ...",
+        "  Waiting for a statement of an earlier run, which the server still executes: a session that has just "
+        "ended ...",
         "  Waiting up to 30 s for the database: refused ...",
         "",
     ]

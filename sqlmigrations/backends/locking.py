@@ -205,10 +205,12 @@ def _not_obtained(found: Holder | None, waited: float) -> LockNotObtained:
 
 
 def _still_running(held_by: Holder | None, waited: float) -> LockNotObtained:
-    pid = held_by.pid if held_by else 0
+    remedy = "Let it finish and run  python manage.py sqlmigrate_apply  again: it looks what became of the statement."
+    if held_by is not None:
+        sql = f"SELECT pg_cancel_backend({held_by.pid})"
+        remedy += f' To stop it:  python manage.py dbshell -- -c "{sql}"'
     return LockNotObtained(
         f"A statement of an earlier run is still being executed by {held_by or 'a session that has just ended'}: its "
         f"runner is gone, the server goes on. It was waited for {waited:.0f} s; this run changed nothing.",
-        remedy="Let it finish and run  python manage.py sqlmigrate_apply  again: it looks what became of the "
-        f'statement. To stop it:  python manage.py dbshell -- -c "SELECT pg_cancel_backend({pid})"',
+        remedy=remedy,
     )

@@ -96,9 +96,9 @@ class Progress:
             for signal, receiver in receivers:
                 signal.disconnect(receiver)
 
-    def _lock_waiting(self, database: str, holder: object, **_: object) -> None:
+    def _lock_waiting(self, database: str, holder: object, is_orphan: bool = False, **_: object) -> None:
         if database == self._database:
-            self.say(f"  Waiting for the migration lock, held by {holder} ...")
+            self.say(f"  {glimpses.awaited(holder, is_orphan=is_orphan)} ...")
 
     def _database_waiting(self, database: str, wait_s: float, reason: str, **_: object) -> None:
         if database == self._database:

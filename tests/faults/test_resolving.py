@@ -113,12 +113,16 @@ def test_an_index_that_a_person_has_built_meanwhile_is_taken_as_done(duplicates:
 @pytest.mark.parametrize(("how", "times"), [("--done", 1), ("--redo", 2)])
 def test_what_no_catalog_can_tell_a_person_decides(called: FaultySite, how: str, times: int) -> None:
     undecided = called.apply()
+    asked = called.run("sqlmigrate_status")
     called.query("INSERT INTO wanted VALUES (true)")
 
     resolved = resolve(called, how)
+    decided = called.run("sqlmigrate_status")
     applied = called.apply()
 
     assert undecided.returncode == 7
+    assert "A person has to decide" in asked.stdout
+    assert "A person has to decide" not in decided.stdout
     assert f"sqlmigrate_repair resolve project 001 {how} --reason" in undecided.stderr
     assert resolved.returncode == 0, resolved
     assert applied.returncode == 0, applied
