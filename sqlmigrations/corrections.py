@@ -17,9 +17,9 @@ from sqlmigrations.recorder import Recorder, kept
 from sqlmigrations.records import RunMark
 from sqlmigrations.resume import journal
 from sqlmigrations.resume.judging import Resolution
+from sqlmigrations.sql.units import STOPPED
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlMigration
-from sqlmigrations.units import STOPPED
 
 _LOCK_TIMEOUT = "55P03"
 _EVENTS = {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}

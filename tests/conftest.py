@@ -20,7 +20,6 @@ from tests.office import Office
 from tests.servers import Database, lend_database, socket_url
 from tests.site import Site
 
-
 OWN = "SQLMIGRATIONS_TESTS_OWN_SERVER"
 
 
