@@ -68,7 +68,7 @@ class Executor:
         self._interruption.ask(by)
 
     def status(self, *, with_texts: bool = False) -> Status:
-        """What is applied, pending, changed: reads with SELECT rights only, in two queries.
+        """What is applied, pending, changed: reads with SELECT rights only, in two queries, or three.
 
         Args:
             with_texts: Bring the SQL as applied along for every file that differs from it.
@@ -78,12 +78,12 @@ class Executor:
             ConfigurationError: A foreign ``schema_migrations`` is in the way.
         """
         loaded = self._load()
-        known = loaded.checksums if with_texts else None
-        tracking, rows = self._rows(Reader(self.database), known)
+        reader = Reader(self.database)
+        tracking, rows = self._rows(reader, loaded.checksums if with_texts else None)
         plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
-        findings = (*plan.disagreements, *notes)
-        present = tracking is Tracking.PRESENT
+        notes += inquiry.under_way(self.ledger, reader, plan.comparison.entries)
+        findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
         return Status(self.database, plan.comparison.entries, findings, present, plan.dangers)
 
     def plan(self, options: Options = DEFAULTS) -> Plan:

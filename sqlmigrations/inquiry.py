@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlmigrations.backends import catalog
+from sqlmigrations.backends import catalog, locking
 from sqlmigrations.backends.base import Queries
+from sqlmigrations.backends.locking import STATEMENTS, LockKey
 from sqlmigrations.decision import Doubt
+from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse
 from sqlmigrations.resume.effects import effect
 from sqlmigrations.sql import units
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Digest
-from sqlmigrations.types import MigrationStatus
+from sqlmigrations.types import Finding, MigrationStatus, Mode, Severity, State
 
 _PATH = frozenset(("search_path", "schema", "all"))
 
@@ -36,6 +38,23 @@ def ask(ledger: Ledger, queries: Queries, entry: MigrationStatus) -> Doubt | Non
     if any(_chooses_path(unit.lasting) for unit in units.cut(every)[0] if unit.last < begun.number):
         return Doubt(begun, statement, None)
     return Doubt(begun, statement, catalog.observe(queries, effect(statement)))
+
+
+def under_way(ledger: Ledger, queries: Queries, entries: Iterable[MigrationStatus]) -> list[Finding]:
+    """Who executes a statement of what is half done at this moment: a run, or the server after its runner was lost."""
+    halves = [each for each in entries if each.state is State.PARTIAL and _is_by_statements(each)]
+    if not halves:
+        return []
+    try:
+        holder = locking.holder(queries, LockKey.of(ledger.schema, STATEMENTS))
+    except StatementFailed:
+        return []  # It was to be a help: what is half done is told without it.
+    message = f"A statement of it is being executed just now, by {holder}: nothing is wrong as long as that goes on."
+    return [Finding("partial", Severity.NOTE, message, "", each.id) for each in halves] if holder else []
+
+
+def _is_by_statements(entry: MigrationStatus) -> bool:
+    return entry.applied is not None and entry.applied.mode == Mode.STATEMENTS.value
 
 
 def _chooses_path(lasting: Iterable[Statement]) -> bool:

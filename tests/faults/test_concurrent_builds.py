@@ -161,6 +161,7 @@ def test_f20_a_build_that_outlives_its_runner_is_waited_for_and_found_done(table
         orphan, begun = builders(table), oid(table)
         refused = table.apply("--lock-wait", "2", DRIVER=driver)
         untrue = table.run("sqlmigrate_repair", "resolve", "project", "1", "--done", "--reason", "why", "--noinput")
+        seen = table.run("sqlmigrate_status")
         waiting = table.start_apply("--lock-wait", "30", DRIVER=driver)
         until(lambda: len(table.sessions("sqlmigrations")) == 2)
     done = ended(waiting)
@@ -169,6 +170,7 @@ def test_f20_a_build_that_outlives_its_runner_is_waited_for_and_found_done(table
     assert f"A statement of an earlier run is still being executed by pid {orphan[0]} " in refused.stderr
     assert "Waiting for a statement of an earlier run, which the server still executes: pid" in refused.stdout
     assert f"pg_cancel_backend({orphan[0]})" in refused.stderr
+    assert f"A statement of it is being executed just now, by pid {orphan[0]} " in seen.stdout
     assert (untrue.returncode, "Next: Wait until that session has ended." in untrue.stderr) == (6, True)
     assert (done.returncode, done.stderr) == (0, "")
     assert (oid(table), is_valid(table), started(table)) == (begun, True, 1)
