@@ -20,8 +20,6 @@ from tests.office import Office
 from tests.servers import Database, lend_database, socket_url
 from tests.site import Site
 
-OWN = "SQLMIGRATIONS_TESTS_OWN_SERVER"
-
 
 def start_session_server() -> None:
     """Start a server in a folder of its own and tell this process and its children where it is.
@@ -33,14 +31,21 @@ def start_session_server() -> None:
     folder.chmod(0o755)  # so that root's server, which runs as another user, reaches its data
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server's, registered later
     server = Server(folder, settings=("fsync=off",))
-    os.environ["DATABASE_URL"] = os.environ[OWN] = socket_url(server, "invoices")
+    os.environ["DATABASE_URL"] = socket_url(server, "invoices")
     if settings.configured and settings.DATABASES["default"]["ENGINE"] == "project.embedded":
         settings.DATABASES["default"]["HOST"] = str(folder)
 
 
-# Workers that run tests side by side inherit the address of the server of who started them: each starts its own.
-if os.environ.get("DATABASE_URL", "") == os.environ.get(OWN, ""):
+IS_OURS = not os.environ.get("DATABASE_URL")
+if IS_OURS:
     start_session_server()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Workers that run tests side by side start a server each, and are not to inherit the address of this one."""
+    if IS_OURS:
+        del os.environ["DATABASE_URL"]
 
 
 @pytest.fixture
