@@ -78,7 +78,9 @@ def waits_for_a_person(judgement: Judgement | Problem | None) -> bool:
 
 def abandoned(step: Step, begun: Begun, judgement: Judgement) -> PartialMigration:
     """The error for a file without the statement that an earlier run began, while what that left is still there."""
-    ways = judgement.ways or (Way("Remove what it left", judgement.cleanup),)
+    first, *others = judgement.ways or (Way("", judgement.cleanup),)
+    # Nothing builds it anew.
+    ways = (replace(first, words="Clear up what it left") if first.sql else first, *others)
     return PartialMigration(
         f"{step.migration.id} is half done.",
         kept=f"Statement {begun.number}, which was begun, is no longer in the file or is another now. "

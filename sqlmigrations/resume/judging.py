@@ -84,7 +84,7 @@ def _made(case: Case) -> Judgement:
     return decide(
         f"The {what} is there, but the statement did not make it.",
         KEEP,
-        Way("If it is in the way, drop or rename it, and the next apply runs the statement"),
+        Way("If it is in the way, drop or rename it, or choose another name in the file"),
     )
 
 

@@ -324,7 +324,7 @@ def test_what_a_statement_left_is_not_forgotten_with_the_statement(site: FaultyS
 
     assert (failed.returncode, refused.returncode) == (7, 7)
     assert "Statement 1, which was begun, is no longer in the file or is another now." in refused.stderr
-    assert "DROP INDEX CONCURRENTLY public.i;" in refused.stderr
+    assert "- Clear up what it left:\n      DROP INDEX CONCURRENTLY public.i;" in refused.stderr
     assert (applied.returncode, applied.stderr) == (0, "")
     assert site.query("SELECT count(*) FROM t") == [(3,)]
 
