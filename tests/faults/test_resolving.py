@@ -246,3 +246,14 @@ def test_a_role_that_may_not_read_the_journal_is_told_the_grant(called: FaultySi
 
     assert refused.returncode == 2
     assert f'GRANT SELECT ON "public".schema_migration_events TO "{role.name}";' in refused.stderr
+
+
+def test_a_half_done_file_is_finished_before_it_is_accepted(called: FaultySite) -> None:
+    assert called.apply().returncode == 7
+
+    refused = called.run("sqlmigrate_repair", "accept", "project", "1", *WHY)
+
+    assert refused.returncode == 2
+    assert (
+        "Next: Finish it first: python manage.py sqlmigrate_apply   goes on, or tells the ways out." in refused.stderr
+    )
