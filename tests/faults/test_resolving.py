@@ -254,6 +254,4 @@ def test_a_half_done_file_is_finished_before_it_is_accepted(called: FaultySite) 
     refused = called.run("sqlmigrate_repair", "accept", "project", "1", *WHY)
 
     assert refused.returncode == 2
-    assert (
-        "Next: Finish it first: python manage.py sqlmigrate_apply   goes on, or tells the ways out." in refused.stderr
-    )
+    assert "Finish it first: python manage.py sqlmigrate_apply   goes on, or tells the ways out." in refused.stderr
