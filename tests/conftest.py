@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,10 @@ def start_session_server() -> None:
     if settings.configured and settings.DATABASES["default"]["ENGINE"] == "project.embedded":
         settings.DATABASES["default"]["HOST"] = str(folder)
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Who starts tests in the background may have made them deaf to Ctrl-C; what they start has to hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IS_OURS = not os.environ.get("DATABASE_URL")
 if IS_OURS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import time
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ class Terminal:
         return self.process.wait(_PATIENCE_S)
 
     def _read(self) -> bool:
+        ready, _, _ = select.select([self.end], [], [], _PATIENCE_S)
+        assert ready, self.shown
         try:
             found = os.read(self.end, 4096)
         except OSError:  # Linux says so when the other side is gone.
