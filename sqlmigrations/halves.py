@@ -9,7 +9,7 @@ from sqlmigrations.parser import parse
 from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Digest
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progress, Severity, SqlMigration
 
-_DECIDE = "A person has to decide: python manage.py sqlmigrate_apply  tells the ways out."
+_DECIDE = "A person has to decide; to be told the ways out: python manage.py sqlmigrate_apply"
 _LOOK = "python manage.py sqlmigrate_status -v 2"
 
 
@@ -24,7 +24,8 @@ def progress(migration: SqlMigration, row: Applied) -> Progress | None:
     statements, done = parse(migration).statements, row.statements_done
     if len(statements) < done or (done and Digest(statements[:done]).value != row.metadata.get(DONE_CHECKSUM)):
         return None
-    return Progress(done, len(statements), statements[done].line if done < len(statements) else None)
+    line = statements[done].line if done < len(statements) else None
+    return Progress(done, len(statements), line, has_stopped=row.state == "partial")
 
 
 def finding(entry: MigrationStatus, row: Applied) -> Finding:
@@ -42,7 +43,7 @@ def finding(entry: MigrationStatus, row: Applied) -> Finding:
 
 def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
     location, column = migration.file.location, far.line and 1
-    message = f"Half done: {far.done} of {far.total} statements. {_what_next(row)}"
+    message = f"Half done, {far.done} of {far.total} statements. {_what_next(row)}"
     return Finding("partial", Severity.NOTE, message, "", migration.id, location, far.line, column)
 
 
@@ -51,7 +52,7 @@ def _what_next(row: Applied) -> str:
     if not isinstance(stopped, dict) or not stopped.get("number"):
         return "The next run looks what became of the statement it was at, and goes on there."
     decision = _DECIDE if stopped.get("decide") else "The next run goes on there."
-    return f"It stopped at statement {stopped['number']}: {stopped['why']} {decision}"
+    return f"{stopped['why']} {decision}"
 
 
 def _changed(migration: SqlMigration | None, row: Applied) -> tuple[str, str]:

@@ -27,7 +27,8 @@ SELECT pg_catalog.pg_try_advisory_xact_lock(%s), pg_catalog.pg_try_advisory_xact
 
 _HOLDER = """
 SELECT l.pid, a.usename::text, coalesce(a.application_name, ''), coalesce(a.state, ''),
-       coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start), 0)::float8
+       coalesce(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start), 0)::float8,
+       pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(l.pid), ', ')
   FROM pg_catalog.pg_locks AS l
   LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
  WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
@@ -75,18 +76,25 @@ class LockKey:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The session that has the lock; ``age_s`` is the age of its transaction in seconds."""
+    """The session that has the lock.
+
+    Attributes:
+        age_s: Of its transaction, seconds.
+        waits_for: The sessions that are in its own way, by their pids; empty when none is.
+    """
 
     pid: int
     user: str
     application: str
     state: str
     age_s: float
+    waits_for: str = ""
 
     def __str__(self) -> str:
         user = f"user {self.user!r}, " if self.user else ""
         state = f"{self.state or 'state unknown'} {self.age_s:.0f} s"
-        return f'pid {self.pid} ({user}application "{self.application}", {state})'
+        blocked = f", waits for pid {self.waits_for}" if self.waits_for else ""
+        return f'pid {self.pid} ({user}application "{self.application}", {state}{blocked})'
 
 
 @dataclass(frozen=True, slots=True)

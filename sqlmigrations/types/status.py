@@ -72,11 +72,13 @@ class Progress:
         done: How many statements are done.
         total: How many the file has now.
         line: Where the next one stands; ``None`` when all are done.
+        has_stopped: A run gave it up there; otherwise one is at it still, or was killed.
     """
 
     done: int
     total: int
     line: int | None
+    has_stopped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,11 @@ class MigrationStatus:
     applied: Applied | None
     rollback_ready: bool
     progress: Progress | None = None
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether it is half done, and no run is at it or goes on with it without somebody looking at it."""
+        return self.state is State.PARTIAL and (self.progress is None or self.progress.has_stopped)
 
     @property
     def id(self) -> str:

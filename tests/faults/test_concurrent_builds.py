@@ -159,6 +159,7 @@ def test_f20_a_build_that_outlives_its_runner_is_waited_for_and_found_done(table
         killed.kill()
         killed.wait()
         orphan, begun = builders(table), oid(table)
+        ((in_its_way,),) = table.query("SELECT unnest(pg_blocking_pids(%s))", orphan[0])
         refused = table.apply("--lock-wait", "2", DRIVER=driver)
         untrue = table.run("sqlmigrate_repair", "resolve", "project", "1", "--done", "--reason", "why", "--noinput")
         seen = table.run("sqlmigrate_status")
@@ -168,6 +169,7 @@ def test_f20_a_build_that_outlives_its_runner_is_waited_for_and_found_done(table
 
     assert refused.returncode == 5
     assert f"A statement of an earlier run is still being executed by pid {orphan[0]} " in refused.stderr
+    assert f", waits for pid {in_its_way})" in refused.stderr
     assert "Waiting for a statement of an earlier run, which the server still executes: pid" in refused.stdout
     assert f"pg_cancel_backend({orphan[0]})" in refused.stderr
     assert f"A statement of it is being executed just now, by pid {orphan[0]} " in seen.stdout
@@ -333,3 +335,13 @@ def test_f03_ten_runs_that_wait_neither_deadlock_a_build_nor_hold_it_up(table: F
     assert [runner.returncode for runner in done] == [0] * 11, done
     assert (is_valid(table), started(table)) == (True, 1)
     assert table.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
+
+
+def test_a_file_that_a_run_is_at_is_pending_to_a_check(table: FaultySite) -> None:
+    table.write("001_i.sql", BUILD)
+    with writer(table):
+        runner = table.start_apply()
+        until(lambda: builders(table))
+        checks = [table.run("sqlmigrate_status", "--check").returncode, table.apply("--check").returncode]
+
+    assert (checks, ended(runner).returncode) == ([3, 3], 0)

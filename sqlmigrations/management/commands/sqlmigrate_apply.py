@@ -39,7 +39,7 @@ class Command(SqlMigrationsCommand):
         add(
             "--check", action="store_true",
             help="Show the plan; exit 3 when something is pending, 4 when files and records do not agree, 6 when a "
-            "safety rule refuses, 7 when a migration is half done.",
+            "safety rule refuses, 7 when a migration stopped half way.",
         )  # fmt: skip
         add("--fake", action="store_true", help="Record migrations as applied without running them.")
         add(
@@ -114,7 +114,8 @@ class Command(SqlMigrationsCommand):
     def _announce(self, plan: Plan, database: str) -> None:
         if plan.steps:
             self.progress.say(self.style.MIGRATE_HEADING(f'Running SQL migrations on "{database}":'))
-        self._warn(plan.warnings)
+        # How a half-done file goes on is about to be seen.
+        self._warn([finding for finding in plan.warnings if finding.rule != "partial"])
 
     def _perform(self, run: Run, step: Step) -> None:
         self.progress.begin(step.migration.id)
@@ -179,7 +180,7 @@ def _options(options: dict[str, Any]) -> Options:
 
 
 def _check_code(plan: Plan) -> ExitCode:
-    if any(step.progress is not None for step in plan.steps):
+    if any(step.progress is not None and step.progress.has_stopped for step in plan.steps):
         return ExitCode.PARTIAL
     return ExitCode.PENDING if plan.steps else ExitCode.OK
 

@@ -103,11 +103,11 @@ def _details(entry: MigrationStatus, secrets: Collection[str]) -> Iterator[str]:
 
 
 def _check_code(status: Status) -> ExitCode:
-    if status.count(State.PARTIAL):
+    if any(entry.has_stopped for entry in status.migrations):
         return ExitCode.PARTIAL
     if status.integrity != "valid":
         return ExitCode.INTEGRITY
-    return ExitCode.PENDING if status.pending else ExitCode.OK
+    return ExitCode.PENDING if status.pending or status.count(State.PARTIAL) else ExitCode.OK
 
 
 def _document(status: Status) -> dict[str, object]:
