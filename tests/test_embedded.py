@@ -96,6 +96,17 @@ def test_dbshell_reaches_it(folder: Folder, path: str) -> None:
     assert answer == "postgres|invoices"
 
 
+def test_dbshell_passes_over_a_psql_that_does_not_work(folder: Folder, tmp_path: Path) -> None:
+    stub = tmp_path / "psql"
+    stub.write_text("#!/bin/sh\necho 'Error: no client is installed' >&2\nexit 1\n")
+    stub.chmod(0o755)
+    shell = "from django.core.management import call_command; call_command('dbshell', '--', '-XAtc', 'SELECT 1')"
+
+    answer = folder.run(shell, PATH=f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    assert answer == "1"
+
+
 def test_the_url_of_a_socket_keeps_its_case(tmp_path: Path) -> None:
     for folder in lend(tmp_path / "A ü%2f" / ".postgres"):
         server = Server(folder.path)

@@ -1,8 +1,8 @@
-"""``dbshell`` for the embedded server: psql with its address, the wheel's own psql where PATH has none."""
+"""``dbshell`` for the embedded server: psql with its address, the wheel's own psql where PATH has none that works."""
 
 from __future__ import annotations
 
-import shutil
+import subprocess
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,6 +31,14 @@ class DatabaseClient(client.DatabaseClient):
             "USER": settings_dict["USER"] or server.user,
         }
         args, env = super().settings_to_cmd_args_env({**settings_dict, **address}, parameters)
-        if shutil.which(args[0]) is None:
+        if not _works(args[0]):
             args[0] = str(binaries() / args[0])
         return args, env
+
+
+def _works(program: str) -> bool:
+    """Debian's psql is there without any client, and then only says so."""
+    try:
+        return subprocess.run([program, "--version"], capture_output=True).returncode == 0
+    except OSError:
+        return False
