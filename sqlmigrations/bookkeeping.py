@@ -10,8 +10,9 @@ from sqlmigrations.backends.base import Connection, Row
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import LockLost, PartialMigration, StatementFailed
+from sqlmigrations.keeping import KEEP, contents, down_checksum, kept
 from sqlmigrations.plan import Step
-from sqlmigrations.recorder import CHECK_CONSTRAINTS, EVENT, RESTORE_PATH, RESTORE_ROLE, Recorder, kept, row
+from sqlmigrations.recorder import CHECK_CONSTRAINTS, EVENT, RESTORE_PATH, RESTORE_ROLE, Recorder, row
 from sqlmigrations.records import RunMark
 from sqlmigrations.resume import journal
 from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Unit
@@ -44,11 +45,6 @@ RETURNING 1
 """
 _WITHDRAW = """
 DELETE FROM {ledger} WHERE label = %s AND key = %s AND state = 'running' AND run_id = %s::uuid RETURNING 1
-"""
-_TEXTS = """
-INSERT INTO {texts} (checksum, body)
-SELECT t.checksum, t.body FROM unnest(%s::text[], %s::text[]) AS t (checksum, body)
-    ON CONFLICT (checksum) DO NOTHING
 """
 _COMPLETE = """
 UPDATE {ledger}
@@ -151,9 +147,7 @@ class Bookkeeper:
 
     def complete(self, session: Session, attempts: int) -> None:
         """Records that all of it is done, with its texts."""
-        down = self._step.migration.down
-        keeps_down = down is not None and down in self._kept
-        metadata = {"down_checksum": down.checksum} if down and keeps_down else {}
+        metadata = down_checksum(self._step.migration, self._kept)
         texts, params = self._texts()
         complete = f"{texts};{_COMPLETE}"
         detail = {"statements": len(self._step.script.statements), "attempts": attempts}
@@ -163,8 +157,7 @@ class Bookkeeper:
         return [unit.last, took_ms, json.dumps({DONE_CHECKSUM: done_checksum}), *self._row]
 
     def _texts(self) -> tuple[str, list[object]]:
-        params: list[object] = [[file.checksum for file in self._kept], [file.text for file in self._kept]]
-        return _TEXTS.format(**self._recorder.names), params
+        return KEEP.format(**self._recorder.names), contents(self._kept)
 
     def _event(self, event: str, detail: Mapping[str, object]) -> tuple[str, list[object]]:
         migration, by = self._step.migration, provenance.collect()

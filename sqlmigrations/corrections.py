@@ -10,10 +10,11 @@ from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.decision import Action, Proposal
 from sqlmigrations.exceptions import IntegrityError, LockLost, LockNotObtained, OutcomeUnknown, StatementFailed
+from sqlmigrations.keeping import KEEP, contents, down_checksum, kept, marks
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse, sql_checksum
 from sqlmigrations.plan import passwords
-from sqlmigrations.recorder import Recorder, kept
+from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark
 from sqlmigrations.resume import journal
 from sqlmigrations.resume.judging import Resolution
@@ -45,13 +46,6 @@ RETURNING 1
 # Nobody has to decide any more.
 _DECIDED = f"UPDATE {{ledger}} SET metadata = metadata - '{STOPPED}' {_AS_SHOWN} RETURNING 1"
 _FORGET = f"DELETE FROM {{ledger}} AS m {_AS_SHOWN} RETURNING pg_catalog.to_jsonb(m)::text"
-
-_KEEP = """
-INSERT INTO {texts} (checksum, body)
-SELECT t.checksum, t.body
-  FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS t (checksum, body)
-    ON CONFLICT (checksum) DO NOTHING
-"""
 
 
 class Corrections:
@@ -136,13 +130,8 @@ class Corrections:
         script = parse(migration)
         texts = kept(migration, passwords(script)) if self._mark.keep_sql else []
         if texts:
-            params = [[file.checksum for file in texts], [file.text for file in texts]]
-            self._queries.query(_KEEP.format(**self._names), params)
-        metadata: dict[str, object] = {} if script.statements else {"empty": True}
-        if script.directives.irreversible:
-            metadata["irreversible"] = script.directives.irreversible
-        if migration.down in texts and migration.down is not None:
-            metadata["down_checksum"] = migration.down.checksum
+            self._queries.query(KEEP.format(**self._names), contents(texts))
+        metadata = marks(script) | down_checksum(migration, texts)
         content: list[object] = [migration.name, migration.file.checksum]
         content += [sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
         # What undid it before still does where no other file came for it.

@@ -110,6 +110,11 @@ class Ledger:
         rows = queries.query(_JOURNAL.format(**self.names), params)
         return unfinished((event, json.loads(detail)) for event, detail in rows)
 
+    def find(self, queries: Queries, migration: SqlMigration) -> Applied | None:
+        """The row of one migration."""
+        rows = self.read(queries)
+        return next((row for row in rows if (row.label, row.key) == (migration.label, migration.key)), None)
+
     def incomplete(self, what: str) -> ConfigurationError:
         """The error for tracking tables of which some are gone."""
         # Every statement of that file is guarded: it makes what is missing and leaves what is there.

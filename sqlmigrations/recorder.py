@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from sqlmigrations import __version__, provenance
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
+from sqlmigrations.keeping import KEEP, contents, down_checksum, kept, marks
 from sqlmigrations.ledger import EVENTS, Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
 from sqlmigrations.pooling import session_lost
 from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
 from sqlmigrations.text import CHECKSUM_ALGORITHM
-from sqlmigrations.types import Pooling, SqlFile, SqlMigration
-
-# Larger texts are not kept beside the ledger; characters.
-KEPT_TEXT_LIMIT = 1_000_000
+from sqlmigrations.types import Pooling, SqlFile
 
 # What it returns comes after the fence: from there on the locks of the file itself are waited for, so its own timeouts
 # hold.
@@ -40,15 +38,11 @@ CHECK_CONSTRAINTS = "SET CONSTRAINTS ALL IMMEDIATE;"
 # Deferred triggers run before it: they may need the path their file has set.
 RESTORE_PATH = "SET LOCAL search_path = pg_catalog;"
 
+
 # The event names the row that was completed, in the transaction that inserted it. Where there is no such row any more
 # the columns stay empty that may not be: nothing of it is kept, and the error says which of the two was missing.
 _COMPLETE = (
-    """
-INSERT INTO {texts} (checksum, body)
-SELECT t.checksum, t.body
-  FROM unnest(%s::text[], %s::text[]) AS t (checksum, body)
-    ON CONFLICT (checksum) DO NOTHING
-""",
+    KEEP,
     """
 WITH completed AS (
     UPDATE {ledger}
@@ -150,12 +144,7 @@ class Recorder:
         texts = kept(claim.step.migration, claim.step.passwords) if run.keep_sql else []
         back, settings = session.tenure.hand_back(session.role)
         params: list[object] = [] if settled is Settled.YES else [session.role]
-        params += [
-            [file.checksum for file in texts],
-            [file.text for file in texts],
-            *_completion(claim, run, ran, texts),
-            *settings,
-        ]
+        params += [*contents(texts), *_completion(claim, run, ran, texts), *settings]
         if settled is Settled.YES:
             sql = CHECK_CONSTRAINTS + session.prepared.sql("sqlmigrations_complete", self._complete)
         else:
@@ -215,30 +204,18 @@ def opening(isolation: str) -> str:
 def row(step: Step, run: RunMark) -> list[object]:
     """The values of a new row, in the order of its columns."""
     migration, script = step.migration, step.script
-    metadata: dict[str, object] = {} if script.statements else {"empty": True}
-    if script.directives.irreversible:
-        metadata["irreversible"] = script.directives.irreversible
     row = [migration.label, migration.key, migration.version, migration.name, script.mode.value]
     row += [migration.file.checksum, sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
-    return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(metadata)]
+    return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(marks(script))]
 
 
 def _completion(claim: Claim, run: RunMark, ran: Ran, texts: list[SqlFile]) -> list[object]:
     migration, by = claim.step.migration, provenance.collect()
     metadata: dict[str, object] = {"faked": True} if ran.event == "faked" else {}
-    if migration.down in texts and migration.down is not None:
-        metadata["down_checksum"] = migration.down.checksum
+    metadata |= down_checksum(migration, texts)
     detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
     params = [ran.execution_ms, ran.statements, json.dumps(metadata), migration.label, migration.key, claim.xid]
     return [*params, str(run.id), ran.event, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
-
-
-def kept(migration: SqlMigration, passwords: Collection[str]) -> list[SqlFile]:
-    """What of a migration is kept as text: nothing with a password literal in it, nothing huge."""
-    if passwords:
-        return []
-    files = [file for file in (migration.file, migration.down) if file is not None]
-    return [file for file in files if len(file.text) <= KEPT_TEXT_LIMIT]
 
 
 def _claim_error(failed: StatementFailed, step: Step) -> Exception:

@@ -210,8 +210,7 @@ class Run:
     def _look_again(self, step: Step) -> Result:
         """Whether the row that was in the way is the migration we meant to apply."""
         migration = step.migration
-        rows = self._ledger.read(self._queries)
-        row = next((r for r in rows if (r.label, r.key) == (migration.label, migration.key)), None)
+        row = self._ledger.find(self._queries, migration)
         if row is None or row.checksum != migration.file.checksum or row.state != "applied":
             raise IntegrityError(
                 f"Another run recorded {migration.label} {migration.key} meanwhile, with other content.",

@@ -26,7 +26,6 @@ from sqlmigrations.together import Lost, RolledBack
 from sqlmigrations.transaction import Workplace
 from sqlmigrations.types import ServerError
 
-_POLL_S = 0.2
 _RESOLVE_S = 60
 # The server tells only when it is tried: REINDEX of a partitioned table, a procedure that commits.
 _NOT_IN_A_TRANSACTION = frozenset({"25001", "2D000"})
@@ -112,11 +111,8 @@ class _Walk:
         self._lost, self._attempt = lost, self._attempt + 1
         try:
             self._place = replace(self._place, session=self._place.reopen(0))
-            connection, deadline = self._session.connection, time.monotonic() + _RESOLVE_S
-            while lost.xid and time.monotonic() < deadline:
-                if postgresql.transaction_status(connection, lost.xid) != "in progress":
-                    break
-                connection.interruption.pause(_POLL_S)
+            if lost.xid:
+                postgresql.settled_status(self._session.connection, lost.xid, time.monotonic() + _RESOLVE_S)
         except (DatabaseUnavailable, StatementFailed) as error:
             raise stops.unreachable(self._step, str(error)) from None
 

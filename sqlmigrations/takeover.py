@@ -15,7 +15,6 @@ from sqlmigrations.plan import Step
 from sqlmigrations.records import AlreadyRecorded
 from sqlmigrations.resume.journal import Begun
 from sqlmigrations.sql.units import DONE_CHECKSUM, Digest
-from sqlmigrations.types import Applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def take(session: Session, step: Step, books: Bookkeeper, ledger: Ledger, waitin
     """
     key = LockKey.of(ledger.schema, STATEMENTS)
     locking.hold(session.connection, key, waiting.wait_ms, waiting.tell)
-    row = _row(session, step, ledger)
+    row = ledger.find(session.connection, step.migration)
     if row is None:
         books.open(session)
         return Taken(0, Digest(), None, is_resumed=False)
@@ -78,12 +77,6 @@ def resume(session: Session, step: Step, books: Bookkeeper, taken: Taken) -> Non
     books.resume(session, taken.done + 1)
     if taken.begun is not None:
         _look_for(session, step, books, taken.begun, taken.done)
-
-
-def _row(session: Session, step: Step, ledger: Ledger) -> Applied | None:
-    migration = step.migration
-    rows = ledger.read(session.connection)
-    return next((row for row in rows if (row.label, row.key) == (migration.label, migration.key)), None)
 
 
 def _look_for(session: Session, step: Step, books: Bookkeeper, begun: Begun, done: int) -> None:

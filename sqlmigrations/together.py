@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import time
 
-from sqlmigrations import guards
+from sqlmigrations import guards, sending
 from sqlmigrations.backends.locking import HELD
 from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import opening
 from sqlmigrations.resume.verdicts import Problem
-from sqlmigrations.sql import patience, statements
+from sqlmigrations.sql import patience
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Unit
 from sqlmigrations.transaction import Workplace
 from sqlmigrations.types import ServerError
-
-_TIMEOUTS = ("lock_timeout", "statement_timeout", "all")
 
 
 class RolledBack(Exception):
@@ -64,17 +62,17 @@ def run(place: Workplace, step: Step, books: Bookkeeper, unit: Unit, done_checks
     started = time.perf_counter()
     timetable = patience.timetable(unit.statements, place.session.deadlock_timeout_ms, step.lock_timeout_ms)
     xid = _begin(place, books, unit)
-    _set_timeouts(place, step, timetable.at(0))
+    sending.set_timeouts(place.connection, step, timetable.at(0))
     for index, statement in enumerate(unit.statements):
         try:
             if 0 < index == timetable.turn:
-                _set_timeouts(place, step, timetable.at(index))
+                sending.set_timeouts(place.connection, step, timetable.at(index))
             transmit(place, step, unit, index, pid)
             if problem := guards.passed_over(place.connection, statement):
                 place.connection.query("ROLLBACK")
                 raise RolledBack(statement, None, problem)
-            if statements.sets(statement) in _TIMEOUTS:
-                _set_timeouts(place, step, timetable.at(index))
+            if sending.sets_timeouts(statement):
+                sending.set_timeouts(place.connection, step, timetable.at(index))
         except StatementFailed as failed:
             raise _rolled_back(place, statement, failed) from None
     took_ms = round((time.perf_counter() - started) * 1000, 3)
@@ -98,13 +96,8 @@ def transmit(place: Workplace, step: Step, unit: Unit, index: int, pid: int) -> 
     """
     connection, statement = place.connection, unit.statements[index]
     with place.watcher.watching(step, unit.number(index), statement, pid):
-        if statement.data is None:
-            connection.run(statement.text)
-        else:
-            connection.copy(statement.text, statement.copy_data or "")
-    if statements.sets(statement) in ("client_encoding", "all"):
-        # What is sent stays UTF-8, as the file is.
-        connection.query("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)")
+        sending.send(connection, statement)
+    sending.keep_encoding(connection, statement)
 
 
 def _begin(place: Workplace, books: Bookkeeper, unit: Unit) -> str:
@@ -114,15 +107,6 @@ def _begin(place: Workplace, books: Bookkeeper, unit: Unit) -> str:
         place.connection.query("ROLLBACK")
         books.check_lock(place.session)
     return str(xid)
-
-
-def _set_timeouts(place: Workplace, step: Step, lock_timeout_ms: int) -> None:
-    timeouts = {"lock_timeout": lock_timeout_ms}
-    if step.statement_timeout_ms is not None:
-        timeouts["statement_timeout"] = step.statement_timeout_ms
-    sets = ", ".join("pg_catalog.set_config(%s, %s, true)" for _ in timeouts)
-    params = [part for name, value in timeouts.items() for part in (name, str(value))]
-    place.connection.query(f"SELECT {sets}", params)
 
 
 def _rolled_back(place: Workplace, statement: Statement, failed: StatementFailed) -> Exception:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from sqlmigrations import guards
+from sqlmigrations import guards, sending
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.locking import HeldLock
@@ -29,9 +29,7 @@ from sqlmigrations.sql.patience import Timetable
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Pooling, ServerError
 
-_TIMEOUTS = ("lock_timeout", "statement_timeout")
 _TRANSACTION_TIMEOUT = "25P04"
-_POLL_S = 0.2
 _RESOLVE_S = 60
 
 
@@ -119,35 +117,15 @@ def _run_statements(place: Workplace, step: Step, pid: int, timetable: Timetable
     connection = place.connection
     for index, statement in enumerate(step.script.statements):
         if 0 < index == timetable.turn:
-            _set_timeouts(place, step, timetable.at(index))
+            with _reporting(place, step):
+                sending.set_timeouts(connection, step, timetable.at(index))
         with _reporting(place, step, statement), place.watcher.watching(step, index + 1, statement, pid):
-            if statement.data is None:
-                connection.run(statement.text)
-            else:
-                connection.copy(statement.text, statement.copy_data or "")
+            sending.send(connection, statement)
             guards.check(connection, step, statement)
-        name = statements.sets(statement)
-        if name in _TIMEOUTS or name == "all":
-            # A dump's SET lock_timeout = 0 must not switch protection off: the directive is the way to say it.
-            _set_timeouts(place, step, timetable.at(index))
-        if name == "client_encoding":
-            _put_encoding_back(place, step)
-
-
-def _set_timeouts(place: Workplace, step: Step, lock_timeout_ms: int) -> None:
-    timeouts = {"lock_timeout": lock_timeout_ms}
-    if step.statement_timeout_ms is not None:
-        timeouts["statement_timeout"] = step.statement_timeout_ms
-    sql = "".join("SELECT pg_catalog.set_config(%s, %s, true);" for _ in timeouts)
-    params = [part for name, value in timeouts.items() for part in (name, str(value))]
-    with _reporting(place, step):
-        place.connection.query(sql, params)
-
-
-def _put_encoding_back(place: Workplace, step: Step) -> None:
-    """What is sent stays UTF-8, as the file is, whatever the dump it came from was written in."""
-    with _reporting(place, step):
-        place.connection.query("SELECT pg_catalog.set_config('client_encoding', 'UTF8', false)")
+        with _reporting(place, step):
+            if sending.sets_timeouts(statement):
+                sending.set_timeouts(connection, step, timetable.at(index))
+            sending.keep_encoding(connection, statement)
 
 
 def _finish(place: Workplace, claim: Claim, started: float, attempt: int) -> float:
@@ -197,10 +175,9 @@ def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
     deadline = time.monotonic() + _RESOLVE_S
     try:
         connection = place.reopen(_RESOLVE_S).connection
-        while (status := postgresql.transaction_status(connection, claim.xid)) == "in progress":
-            if time.monotonic() > deadline:
-                raise outcome_unknown(claim.step)
-            connection.interruption.pause(_POLL_S)
+        status = postgresql.settled_status(connection, claim.xid, deadline)
+        if status == postgresql.IN_PROGRESS:
+            raise outcome_unknown(claim.step)
         # With the very first transaction the table that could be asked is gone as well.
         recorded = status != "aborted" and place.recorder.is_recorded(connection, claim, place.run)
     except (StatementFailed, DatabaseUnavailable, Interrupted):

@@ -1,0 +1,45 @@
+"""What of a migration is kept beside its row: its texts, and what the metadata say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlmigrations.parser import Script
+from sqlmigrations.types import SqlFile, SqlMigration
+
+# Larger texts are not kept beside the ledger; characters.
+KEPT_TEXT_LIMIT = 1_000_000
+
+KEEP = """
+INSERT INTO {texts} (checksum, body)
+SELECT t.checksum, t.body
+  FROM ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[])) AS t (checksum, body)
+    ON CONFLICT (checksum) DO NOTHING
+"""
+
+
+def kept(migration: SqlMigration, passwords: Collection[str]) -> list[SqlFile]:
+    """What of a migration is kept as text: nothing with a password literal in it, nothing huge."""
+    if passwords:
+        return []
+    files = [file for file in (migration.file, migration.down) if file is not None]
+    return [file for file in files if len(file.text) <= KEPT_TEXT_LIMIT]
+
+
+def contents(texts: Sequence[SqlFile]) -> list[object]:
+    """The parameters of ``KEEP``."""
+    return [[file.checksum for file in texts], [file.text for file in texts]]
+
+
+def marks(script: Script) -> dict[str, object]:
+    """What the metadata of a row say of its file."""
+    metadata: dict[str, object] = {} if script.statements else {"empty": True}
+    if script.directives.irreversible:
+        metadata["irreversible"] = script.directives.irreversible
+    return metadata
+
+
+def down_checksum(migration: SqlMigration, texts: Sequence[SqlFile]) -> dict[str, object]:
+    """What they say of the way back, where that is among the texts that are kept."""
+    down = migration.down
+    return {"down_checksum": down.checksum} if down is not None and down in texts else {}
