@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+import pytest
 
 from project.embedded.account import choose
 from project.embedded.server import Server, binaries
-from tests.faults.scene import PATIENCE_S, until
-from tests.servers import Database, socket_url
+from tests.faults.scene import PATIENCE_S, FaultySite, until
+from tests.servers import Database, lend_database, socket_url
 
 _ACCESS = "local all postgres trust\nlocal replication postgres trust\nlocal all all scram-sha-256\n"
 
@@ -121,3 +122,15 @@ def answers(url: str) -> bool:
         time.sleep(0.05)
         return False
     return True
+
+
+@contextmanager
+def lend_site(folder: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> Iterator[FaultySite]:
+    """A site on a server of its own that has these settings."""
+    with lend_server(*settings) as server:
+        monkeypatch.setenv("DATABASE_URL", socket_url(server, "postgres"))
+        with lend_database() as database:
+            made = FaultySite(folder, database)
+            made.migrations.mkdir()
+            yield made
+            made.end_processes()

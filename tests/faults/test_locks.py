@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.own import lend_server
+from tests.faults.own import lend_site
 from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, Other, Role, ended, until
-from tests.servers import Database, lend_database, socket_url
+from tests.servers import Database
 
 BOTH_DRIVERS = pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
 LOCK_TIMEOUT_S = 2.0  # deadlock_timeout, as it comes, and a second
@@ -121,13 +121,8 @@ def test_f36_a_file_succeeds_as_soon_as_the_blocker_has_gone(site: FaultySite, d
 @pytest.fixture
 def eager_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultySite]:
     """On a server of its own, where autovacuum comes every second."""
-    with lend_server("autovacuum_naptime=1s") as server:
-        monkeypatch.setenv("DATABASE_URL", socket_url(server, "postgres"))
-        with lend_database() as database:
-            made = FaultySite(tmp_path, database)
-            made.migrations.mkdir()
-            yield made
-            made.end_processes()
+    with lend_site(tmp_path, monkeypatch, "autovacuum_naptime=1s") as made:
+        yield made
 
 
 def test_f37_autovacuum_gives_way(eager_site: FaultySite) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.own import lend_server
+from tests.faults.own import lend_site
 from tests.faults.scene import FaultySite, Other, Role, ended, until
-from tests.servers import lend_database, socket_url
 
 BOTH_DRIVERS = pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
 CHANGE = "ALTER TABLE invoice ADD COLUMN total int;\n"
@@ -21,13 +20,8 @@ HELD = "LOCK TABLE invoice IN ACCESS SHARE MODE"
 @pytest.fixture
 def preparing_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultySite]:
     """On a server of its own, which takes PREPARE TRANSACTION."""
-    with lend_server("max_prepared_transactions=2") as server:
-        monkeypatch.setenv("DATABASE_URL", socket_url(server, "postgres"))
-        with lend_database() as database:
-            made = FaultySite(tmp_path, database)
-            made.migrations.mkdir()
-            yield made
-            made.end_processes()
+    with lend_site(tmp_path, monkeypatch, "max_prepared_transactions=2") as made:
+        yield made
 
 
 def blockers(site: FaultySite) -> list[dict[str, Any]]:
