@@ -1,53 +1,22 @@
-"""The admin as an audit log: the history and its events, for reading only."""
+"""The history as pages: the migrations in force, and what happened to each."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.contrib import admin
-from django.db import models
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext_lazy as _
 
-from sqlmigrations.backends.base import Reader
-from sqlmigrations.conf import load
-from sqlmigrations.exceptions import SqlMigrationsError, StatementFailed
-from sqlmigrations.ledger import Ledger, Tracking
+from sqlmigrations.admin.readonly import ReadOnlyAdmin
 from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent
 
 _SHOWN_EVENTS = 50
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """An admin in which nothing can be added, changed or deleted; the tables may not be there yet."""
-
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        """Never."""
-        return False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """No rows, instead of an error, before the first apply."""
-        found: QuerySet[Any] = super().get_queryset(request)
-        return found if _tracked(found.db) else found.none()
-
-
-@admin.register(SchemaMigration)
 class SchemaMigrationAdmin(ReadOnlyAdmin):
     """The migrations in force."""
 
@@ -81,28 +50,6 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
         )
 
 
-@admin.register(SchemaMigrationEvent)
-class SchemaMigrationEventAdmin(ReadOnlyAdmin):
-    """Everything that happened, failures too."""
-
-    list_display = ("happened_at", "event", "label", "name", "reason", "db_user", "os_user", "host", "run_id")
-    list_filter = ("event", "label")
-    search_fields = ("label", "name", "db_user", "os_user")
-    show_full_result_count = False
-
-    @admin.display(description=_("reason"))
-    def reason(self, event: SchemaMigrationEvent) -> str:
-        """Why a person decided so."""
-        return event.reason
-
-
 def _local(moment: datetime) -> datetime:
     """In the zone of the visitor; with USE_TZ off there is only one."""
     return localtime(moment) if is_aware(moment) else moment
-
-
-def _tracked(alias: str) -> bool:
-    try:
-        return Ledger(load().schema).tracking(Reader(alias)) is Tracking.PRESENT
-    except (SqlMigrationsError, StatementFailed):
-        return False
