@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from sqlmigrations.types import Allowance, Dependency, Directives, Mode
+from sqlmigrations.types import Allowance, Dependency, Directives, DjangoMigration, Mode
 
 _LINE = re.compile(r"--[ \t]*(?P<key>[A-Za-z][A-Za-z_-]*)[ \t]*:[ \t]*(?P<value>.*)")
 _DURATION = re.compile(r"(?P<number>[0-9]+)[ ]*(?P<unit>ms|s|min|h)?")
@@ -16,6 +16,10 @@ _LONGEST_MS = 2_147_483_647
 _MODES = {"on": Mode.TRANSACTION, "off": Mode.STATEMENTS}
 # Above it, "transacton" and "depend" are caught while "date" is not taken for "late".
 _NEAR = 0.8
+# The names of modules: whatever Django can import from a folder of migrations.
+_DJANGO_MIGRATION = re.compile(r"django:(?P<app>[^\W\d]\w*)\.(?P<name>\w[\w-]*)")
+# As in the dependencies of Django's own migrations.
+FIRST, LATEST = "__first__", "__latest__"
 # What others call it; prose unless a migration's name follows.
 _OTHER_WORDS = frozenset(("dependency", "dependencies", "require", "requires", "required", "needs", "after"))
 _MIGRATION_NAME = re.compile(r"(?:^|[\s,.:])[0-9]+_\w")
@@ -44,6 +48,7 @@ class _Reading:
     """What has been read so far; turned into ``Directives`` at the end."""
 
     depends: list[Dependency] = field(default_factory=list)
+    django_depends: list[DjangoMigration] = field(default_factory=list)
     allow: list[Allowance] = field(default_factory=list)
     single: dict[str, object] = field(default_factory=dict)
 
@@ -79,7 +84,8 @@ def read(header: str) -> tuple[Directives, list[DirectiveFault]]:
         except Refused as refused:
             faults.append(DirectiveFault(refused.rule, refused.message, refused.remedy, number))
     single = {name.replace("-", "_"): value for name, value in reading.single.items()}
-    directives = Directives(depends=tuple(reading.depends), allow=tuple(reading.allow), **single)  # type: ignore[arg-type]
+    several = {"depends": tuple(reading.depends), "django_depends": tuple(reading.django_depends)}
+    directives = Directives(allow=tuple(reading.allow), **several, **single)  # type: ignore[arg-type]
     return directives, faults
 
 
@@ -109,17 +115,17 @@ def _meant(key: str, value: str) -> str:
     return next(iter(difflib.get_close_matches(key, _READERS, n=1, cutoff=_NEAR)), "")
 
 
-def _once(key: str, convert: Callable[[str], object]) -> Callable[[_Reading, str, int], None]:
+def _once(key: str, convert: Callable[[str, int], object]) -> Callable[[_Reading, str, int], None]:
     def reader(reading: _Reading, value: str, line: int) -> None:
         if key in reading.single:
             raise Refused(f"The directive {key!r} stands twice.", "Keep one of the two lines.")
-        reading.single[key] = convert(value)
+        reading.single[key] = convert(value, line)
 
     return reader
 
 
 def _timeout(key: str) -> Callable[[_Reading, str, int], None]:
-    def convert(value: str) -> int:
+    def convert(value: str, line: int) -> int:
         try:
             return duration_ms(value)
         except ValueError as error:
@@ -128,7 +134,11 @@ def _timeout(key: str) -> Callable[[_Reading, str, int], None]:
     return _once(f"{key}-ms", convert)
 
 
-def _mode(value: str) -> Mode:
+def _text(value: str, line: int) -> str:
+    return value
+
+
+def _mode(value: str, line: int) -> Mode:
     try:
         return _MODES[value.lower()]
     except KeyError:
@@ -137,10 +147,9 @@ def _mode(value: str) -> Mode:
 
 def _depends(reading: _Reading, value: str, line: int) -> None:
     for entry in filter(None, (part.strip() for part in value.split(","))):
-        if entry.startswith("django:"):
-            message = f"depends: {entry} - dependencies on Django migrations are not supported by this version."
-            remedy = "Remove it from the line; run manage.py migrate before manage.py sqlmigrate_apply."
-            raise Refused(message, remedy, "not-supported")
+        if ":" in entry:
+            reading.django_depends.append(_django_migration("depends", entry, line))
+            continue
         label, _, name = entry.removesuffix(".sql").rpartition(".")
         reading.depends.append(Dependency(label, name, line))
 
@@ -152,9 +161,20 @@ def _allow(reading: _Reading, value: str, line: int) -> None:
     reading.allow.append(Allowance(rule, reason.strip(), line))
 
 
-def _runs_in(reading: _Reading, value: str, line: int) -> None:
-    message = "runs-in: applying a file from a Django migration is not supported by this version."
-    raise Refused(message, "Remove the line; the file is then applied by manage.py sqlmigrate_apply.", "not-supported")
+def _runs_in(value: str, line: int) -> DjangoMigration:
+    named = _django_migration("runs-in", value, line)
+    if named.name in (FIRST, LATEST):
+        message = f"runs-in: {value} is no migration: the one that holds the ApplySQL of this file is to be named."
+        raise Refused(message, f"Write {_EXAMPLES['runs-in']}")
+    return named
+
+
+def _django_migration(key: str, value: str, line: int) -> DjangoMigration:
+    match = _DJANGO_MIGRATION.fullmatch(value)
+    if match is None:
+        message = f"{key}: {value!r} is not written the way a migration of Django's is: django:app.0003_name"
+        raise Refused(f"{message}.", f"Write {_DJANGO_EXAMPLES[key]}")
+    return DjangoMigration(match["app"], match["name"], line)
 
 
 _READERS: dict[str, Callable[[_Reading, str, int], None]] = {
@@ -162,11 +182,11 @@ _READERS: dict[str, Callable[[_Reading, str, int], None]] = {
     "transaction": _once("transaction", _mode),
     "lock-timeout": _timeout("lock-timeout"),
     "statement-timeout": _timeout("statement-timeout"),
-    "database": _once("database", str),
-    "irreversible": _once("irreversible", str),
+    "database": _once("database", _text),
+    "irreversible": _once("irreversible", _text),
     "allow": _allow,
-    "late": _once("late", str),
-    "runs-in": _runs_in,
+    "late": _once("late", _text),
+    "runs-in": _once("runs-in", _runs_in),
 }
 
 _EXAMPLES = {
@@ -179,6 +199,11 @@ _EXAMPLES = {
     "allow": "-- allow: drop-column why it is fine here",
     "late": "-- late: why it may run after a higher number",
     "runs-in": "-- runs-in: django:shop.0004_x",
+}
+
+_DJANGO_EXAMPLES = {
+    "depends": "-- depends: django:shop.0003_name   or   -- depends: django:shop.__latest__",
+    "runs-in": _EXAMPLES["runs-in"],
 }
 
 DIRECTIVES = tuple(_READERS)

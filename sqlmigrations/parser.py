@@ -108,7 +108,11 @@ def sql_checksum(file: SqlFile, settled: Directives | None = None) -> str:
 
 
 def _effective(settled: Directives) -> Iterator[str]:
-    """The directives that change what happens; reasons and permissions may be added to an applied file."""
+    """The directives that change what happens.
+
+    Reasons and permissions may be added to an applied file. Migrations of Django's that it names may be changed: they
+    say only when it runs, and once squashed they have other names.
+    """
     for dependency in sorted((d.label, d.name) for d in settled.depends):
         yield "depends=" + ".".join(dependency)
     yield f"transaction={settled.transaction and settled.transaction.value}"

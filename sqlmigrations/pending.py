@@ -81,6 +81,7 @@ def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[F
             script = replace(script, mode=Mode.STATEMENTS)
         alias = script.directives.database or terms.database
         faults += script.faults
+        faults += _not_yet(script)
         if alias not in terms.databases:
             faults.append(_unknown_alias(script, alias, terms))
         elif alias != terms.database:
@@ -88,6 +89,27 @@ def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[F
         else:
             scripts.append(script)
     return scripts, faults, elsewhere
+
+
+def _not_yet(script: Script) -> list[Finding]:
+    migration, named = script.migration, script.directives
+    words = [(d, f"depends: {d.id} - dependencies on Django migrations are") for d in named.django_depends]
+    if named.runs_in is not None:
+        words.append((named.runs_in, "runs-in: applying a file from a Django migration is"))
+    remedy = "Take it out of the line; run manage.py migrate before or after manage.py sqlmigrate_apply."
+    return [
+        Finding(
+            "not-supported",
+            Severity.ERROR,
+            f"{what} not supported by this version.",
+            remedy,
+            migration.id,
+            migration.file.location,
+            django.line,
+            1,
+        )
+        for django, what in words
+    ]
 
 
 def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:

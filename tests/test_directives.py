@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrations.directives import DIRECTIVES, DirectiveFault, duration_ms, read
-from sqlmigrations.types import Allowance, Dependency, Directives, Mode
+from sqlmigrations.types import Allowance, Dependency, Directives, DjangoMigration, Mode
 
 
 def fault(header: str) -> DirectiveFault:
@@ -18,7 +18,7 @@ def test_every_directive_is_read() -> None:
     header = """\
 -- What this file is about: invoices.
 -- depends: 001_initial_schema, billing.004_x.sql
--- depends: shop.002_y
+-- depends: shop.002_y, django:shop.0003_name, django:blog.__latest__
 -- transaction: off
 -- lock-timeout: 3s
 -- statement-timeout: 15min
@@ -27,6 +27,7 @@ def test_every_directive_is_read() -> None:
 -- allow: drop-column nobody reads it
 -- allow: rename it is new
 -- late: touches nothing of the others
+-- runs-in: django:shop.0004_price-list
 
 """
 
@@ -39,6 +40,7 @@ def test_every_directive_is_read() -> None:
             Dependency("billing", "004_x", 2),
             Dependency("shop", "002_y", 3),
         ),
+        django_depends=(DjangoMigration("shop", "0003_name", 3), DjangoMigration("blog", "__latest__", 3)),
         transaction=Mode.STATEMENTS,
         lock_timeout_ms=3_000,
         statement_timeout_ms=900_000,
@@ -46,6 +48,7 @@ def test_every_directive_is_read() -> None:
         irreversible="the rows are gone",
         allow=(Allowance("drop-column", "nobody reads it", 9), Allowance("rename", "it is new", 10)),
         late="touches nothing of the others",
+        runs_in=DjangoMigration("shop", "0004_price-list", 12),
     )
 
 
@@ -119,31 +122,54 @@ def test_a_directive_without_a_value_is_an_error_with_an_example(key: str) -> No
             "statement-timeout: '999h' is longer than PostgreSQL takes (about 24 days).",
         ),
         ("-- allow: drop-column", "directive", "allow: drop-column gives no reason."),
-        (
-            "-- depends: django:shop.0003_x",
-            "not-supported",
-            "depends: django:shop.0003_x - dependencies on Django migrations are not supported by this version.",
+        *(
+            (
+                f"-- depends: 001_x, {entry}",
+                "directive",
+                f"depends: {entry!r} is not written the way a migration of Django's is: django:app.0003_name.",
+            )
+            for entry in ("django:shop", "django:0003_x", "django: shop.0003_x", "django:a.b.c", "Django:shop.0003_x")
         ),
         (
-            "-- runs-in: django:shop.0003_x",
-            "not-supported",
-            "runs-in: applying a file from a Django migration is not supported by this version.",
+            "-- runs-in: shop.0003_x",
+            "directive",
+            "runs-in: 'shop.0003_x' is not written the way a migration of Django's is: django:app.0003_name.",
+        ),
+        (
+            "-- runs-in: django:shop.__latest__",
+            "directive",
+            "runs-in: django:shop.__latest__ is no migration: the one that holds the ApplySQL of this file is to be "
+            "named.",
         ),
     ],
 )
 def test_a_value_that_cannot_be_obeyed_is_an_error(line: str, rule: str, message: str) -> None:
-    found = fault(line)
+    _, (found,) = read(line)
 
     assert (found.rule, found.message, found.line) == (rule, message, 1)
     assert found.remedy
 
 
-def test_a_directive_that_stands_twice_is_an_error_and_the_first_is_kept() -> None:
-    directives, faults = read("-- late: a\n-- late: b\n")
+@pytest.mark.parametrize(
+    ("key", "first", "second", "kept"),
+    [
+        ("late", "a", "b", Directives(late="a")),
+        (
+            "runs-in",
+            "django:shop.0003_x",
+            "django:blog.0001_y",
+            Directives(runs_in=DjangoMigration("shop", "0003_x", 1)),
+        ),
+    ],
+)
+def test_a_directive_that_stands_twice_is_an_error_and_the_first_is_kept(
+    key: str, first: str, second: str, kept: Directives
+) -> None:
+    directives, faults = read(f"-- {key}: {first}\n-- {key}: {second}\n")
 
-    assert directives == Directives(late="a")
+    assert directives == kept
     assert faults == [
-        DirectiveFault("directive", "The directive 'late' stands twice.", "Keep one of the two lines.", 2)
+        DirectiveFault("directive", f"The directive {key!r} stands twice.", "Keep one of the two lines.", 2)
     ]
 
 

@@ -203,9 +203,11 @@ def test_an_open_quote_is_told_where_it_begins_and_the_directives_are_still_read
         ("-- allow: rename now\nSELECT 1;", "-- late: y\n-- irreversible: z\nSELECT 1;"),
         ("-- lock-timeout: 3s\nSELECT 1;", "-- LOCK-TIMEOUT: 3000ms\nSELECT 1;"),
         ("-- depends: 001_a, 002_b\nSELECT 1;", "-- depends: 002_b\n-- depends: 001_a\nSELECT 1;"),
+        ("SELECT 1;", "-- depends: django:shop.0003_x\nSELECT 1;"),
+        ("-- runs-in: django:shop.0004_x\nSELECT 1;", "-- runs-in: django:shop.0001_squashed\nSELECT 1;"),
     ],
 )
-def test_layout_comments_and_reasons_do_not_count(one: str, other: str) -> None:
+def test_layout_comments_reasons_and_migrations_of_django_do_not_count(one: str, other: str) -> None:
     assert same(one, other)
 
 

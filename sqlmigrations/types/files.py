@@ -80,6 +80,26 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True)
+class DjangoMigration:
+    """A migration of Django's, as a directive names it: ``django:shop.0003_name``.
+
+    Attributes:
+        app: The label of the app.
+        name: Its name; in a ``depends:`` line also ``__first__`` or ``__latest__``.
+        line: Line in the file, from 1.
+    """
+
+    app: str
+    name: str
+    line: int
+
+    @property
+    def id(self) -> str:
+        """As it is written in the file."""
+        return f"django:{self.app}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Allowance:
     """One ``allow:`` line: the rule it silences in this file, and why."""
 
@@ -90,9 +110,15 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """What the comment block before the first statement tells the runner. Times are milliseconds."""
+    """What the comment block before the first statement tells the runner. Times are milliseconds.
+
+    Attributes:
+        django_depends: Migrations of Django's that have to be applied before.
+        runs_in: The migration of Django's that applies the file; the command leaves it alone.
+    """
 
     depends: tuple[Dependency, ...] = ()
+    django_depends: tuple[DjangoMigration, ...] = ()
     transaction: Mode | None = None
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
@@ -100,3 +126,4 @@ class Directives:
     irreversible: str | None = None
     allow: tuple[Allowance, ...] = ()
     late: str | None = None
+    runs_in: DjangoMigration | None = None

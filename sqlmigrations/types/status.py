@@ -13,7 +13,11 @@ from sqlmigrations.types.findings import Finding, Severity
 
 
 class State(Enum):
-    """Where a migration stands when the files and the ledger are laid side by side."""
+    """Where a migration stands when the files and the ledger are laid side by side.
+
+    ``WAITING`` is a file that is not recorded and that a migration of Django's applies (``runs-in:``): a run leaves it
+    alone.
+    """
 
     APPLIED = "applied"
     PENDING = "pending"
@@ -23,6 +27,7 @@ class State(Enum):
     MISSING = "missing"
     AHEAD = "ahead"
     PARTIAL = "partial"
+    WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +151,17 @@ class Status:
     @property
     def applied(self) -> int:
         """Migrations in force, modified or not."""
-        return self.total - self.pending - self.count(State.PARTIAL)
+        return self.total - self.pending - self.count(State.PARTIAL, State.WAITING)
 
     @property
     def pending(self) -> int:
-        """Migrations the next apply would run, late ones too."""
+        """Migrations that are to be run, late ones too; those that wait for Django's ``migrate`` are none of them."""
         return self.count(State.PENDING, State.LATE)
+
+    @property
+    def waiting(self) -> int:
+        """Migrations that Django's ``migrate`` is to apply."""
+        return self.count(State.WAITING)
 
     @property
     def integrity(self) -> str:
