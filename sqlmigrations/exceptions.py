@@ -53,6 +53,10 @@ class ConfigurationError(SqlMigrationsError):
     exit_code = ExitCode.USAGE
 
 
+class ForeignTable(ConfigurationError):
+    """A ``schema_migrations`` of somebody else stands in the place of ours; it was left alone."""
+
+
 class IntegrityError(SqlMigrationsError):
     """Files and ledger do not agree, or the files themselves are not in order; nothing has run."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlmigrations.backends.base import Queries
-from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.exceptions import ConfigurationError, ForeignTable
 from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
 from sqlmigrations.types import Applied, SqlMigration
 
@@ -81,7 +81,7 @@ class Ledger:
         """Looks whether the tables exist.
 
         Raises:
-            ConfigurationError: A ``schema_migrations`` of somebody else stands in their place.
+            ForeignTable: A ``schema_migrations`` of somebody else stands in their place.
         """
         columns = frozenset(row[0] for row in queries.query(_COLUMNS, [self.schema, LEDGER]))
         if not columns:
@@ -152,11 +152,11 @@ def _applied(row: Sequence[Any]) -> Applied:
     )
 
 
-def _foreign(schema: str, columns: frozenset[str]) -> ConfigurationError:
+def _foreign(schema: str, columns: frozenset[str]) -> ForeignTable:
     by_hand = "a runner written by hand, or of a tool unknown here"
     whose = next((tool for shape, tool in _FOREIGN if columns == shape), by_hand)
     listed = ", ".join(sorted(columns))
-    return ConfigurationError(
+    return ForeignTable(
         f"There is a table {schema}.{LEDGER} that is not ours. It looks like the one of {whose} "
         f"(columns: {listed}). It was left alone.",
         remedy='Give sqlmigrations a schema of its own: SQLMIGRATIONS = {"SCHEMA": "sqlmigrations", ...}',

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlmigrations import directives
 from sqlmigrations.sql import statements, units
+from sqlmigrations.sql.lexer import INSIGNIFICANT, lex
 from sqlmigrations.sql.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
 from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
@@ -82,6 +83,13 @@ def parse(migration: SqlMigration) -> Script:
     )
 
 
+def outline(migration: SqlMigration) -> Script:
+    """Only what its directives say, for which the text is read up to its first statement; ``statements`` is empty."""
+    settled, faults = directives.read(_head(migration.file.text))
+    found = tuple(_fault(migration, fault) for fault in faults)
+    return Script(migration, settled, (), settled.transaction or Mode.TRANSACTION, "", found, ())
+
+
 def sql_checksum(file: SqlFile, settled: Directives | None = None) -> str:
     """SHA-256 over the delimited tokens and effective directives: equal for texts that differ in layout only.
 
@@ -131,6 +139,17 @@ def _closing(error: ScanError) -> str:
 def _header(text: str, found: Split) -> str:
     starts = [s.start for s in found.statements[:1]]
     return text[: starts[0]] if starts else text
+
+
+def _head(text: str) -> str:
+    """As ``_header``, without taking the statements apart."""
+    try:
+        for token in lex(text, 0, len(text), without=INSIGNIFICANT):
+            if token.kind is not TokenKind.META and token.text != ";":
+                return text[: token.start]
+    except ScanError:
+        pass  # Nothing of it can be run; what is wrong with it is told where its statements are looked at.
+    return text
 
 
 def _unwrap(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmigrations import graph
 from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
-from sqlmigrations.parser import Script, parse
-from sqlmigrations.types import Applied, Finding, Mode, Severity, State
+from sqlmigrations.parser import Script, outline, parse
+from sqlmigrations.types import Applied, Finding, Mode, Severity, SqlMigration, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,24 @@ class Order:
     is_sound: bool
 
 
-def arrange(loaded: Loaded, ledger: Sequence[Applied], terms: Terms) -> Order:
-    """Lays files and ledger side by side and sorts what is pending. Pure: reads neither disk nor database."""
+def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
+    """What is wrong with the files in themselves, whatever the ledger says and whatever their statements do."""
+    return arrange(loaded, (), terms, read=outline).disagreements
+
+
+def arrange(
+    loaded: Loaded, ledger: Sequence[Applied], terms: Terms, *, read: Callable[[SqlMigration], Script] = parse
+) -> Order:
+    """Lays files and ledger side by side and sorts what is pending. Pure: reads neither disk nor database.
+
+    Args:
+        loaded: The files.
+        ledger: The rows.
+        terms: What the caller and the settings allow.
+        read: How much of a pending file is read.
+    """
     comparison = compare(loaded, ledger)
-    scripts, faults, elsewhere = _pending(comparison, terms)
+    scripts, faults, elsewhere = _pending(comparison, terms, read)
     final = {script.migration.id for script in scripts if script.directives.irreversible}
     entries = (entry for entry in comparison.entries if entry.id not in elsewhere)
     entries = (replace(entry, rollback_ready=False) if entry.id in final else entry for entry in entries)
@@ -66,7 +80,9 @@ def arrange(loaded: Loaded, ledger: Sequence[Applied], terms: Terms) -> Order:
     return Order(comparison, ordered, edges, disagreements, is_sound=not cycles and not faults)
 
 
-def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[Finding], set[str]]:
+def _pending(
+    comparison: Comparison, terms: Terms, read: Callable[[SqlMigration], Script]
+) -> tuple[list[Script], list[Finding], set[str]]:
     """The pending migrations of this database, what is wrong in their directives, and the ids of other databases'."""
     scripts: list[Script] = []
     faults: list[Finding] = []
@@ -75,7 +91,7 @@ def _pending(comparison: Comparison, terms: Terms) -> tuple[list[Script], list[F
         begun = entry.progress is not None
         if (entry.state not in (State.PENDING, State.LATE) and not begun) or entry.migration is None:
             continue
-        script = parse(entry.migration)
+        script = read(entry.migration)
         if begun:
             # What is left of it may all fit into one transaction; its record does not.
             script = replace(script, mode=Mode.STATEMENTS)

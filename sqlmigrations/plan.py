@@ -112,11 +112,6 @@ def for_recording(plan: Plan) -> Plan:
     return replace(plan, disagreements=(*plan.disagreements, *found), dangers=(), warnings=())
 
 
-def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
-    """What is wrong with the files in themselves, whatever the ledger says and whatever their statements do."""
-    return arrange(loaded, (), terms).disagreements
-
-
 def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
     own = script.directives
     own_passwords = passwords(script)

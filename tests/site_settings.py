@@ -11,6 +11,7 @@ import dj_database_url
 from django.core.management.utils import get_random_secret_key
 
 SECRET_KEY = get_random_secret_key()
+ALLOWED_HOSTS = ["localhost"]
 INSTALLED_APPS = ["sqlmigrations"]
 DATABASES: dict[str, Any] = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
 SQLMIGRATIONS: dict[str, Any] = {

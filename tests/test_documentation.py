@@ -115,13 +115,16 @@ def test_every_directive_is_in_the_table_with_an_example_that_can_be_read() -> N
     assert all(f"`{key}`" in section(FORMATS, "## Directive grammar") for key in directives.DIRECTIVES)
 
 
-def test_every_check_is_in_the_table() -> None:
-    table = rows(section(README, "## System checks"))
+def test_every_check_is_in_the_table_and_has_a_section_with_an_example() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text()
+    table = {re.sub(r"\[`(.*)`\].*", r"\1", key): cells for key, cells in rows(page.partition("\n## ")[0]).items()}
 
-    assert set(table) == set(checks.IDS)
-    assert {key: {"E": "error", "W": "warning"}[key[-4]] for key in checks.IDS} == {
-        key: table[key][0] for key in checks.IDS
+    weights = {"E": "error", "W": "warning"}
+    assert {key: cells[:2] for key, cells in table.items()} == {
+        key: [weights[key[-4]], sentence] for key, sentence in checks.IDS.items()
     }
+    for key in checks.IDS:
+        assert f"({key})" in "".join(blocks(section(page, f"### {key}"), "text")), key
 
 
 @pytest.mark.parametrize("code", ExitCode)

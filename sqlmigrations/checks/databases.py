@@ -1,0 +1,85 @@
+"""The database checks: what the ledger of a database says beside the files; a server that is away is a warning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.core import checks
+from django.db import connections
+
+from sqlmigrations import conf
+from sqlmigrations.checks.identifiers import message, warning
+from sqlmigrations.exceptions import ForeignTable, SqlMigrationsError
+from sqlmigrations.types import Severity, State, Status
+
+# What is wrong with files in themselves the static checks tell.
+_OF_THE_LEDGER = {"modified": "W002", "renamed": "W002", "missing": "W007", "late": "W008"}
+_TEXTS = {
+    "W002": "SQL migrations that were changed since they were applied",
+    "W007": "SQL migrations that are applied, and whose files are gone",
+    "W008": "SQL migrations that are pending, below a number that is applied",
+}
+_TRY_AGAIN = "python manage.py check --tag sqlmigrations"
+_HINTS = {
+    "W002": "See what was changed, and what to do: python manage.py sqlmigrate_status -v 2{option}",
+    "W007": "See how to get them back: python manage.py sqlmigrate_status{option}",
+    "W008": "See how they may run: python manage.py sqlmigrate_apply --plan{option}",
+}
+
+
+def check_databases(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Pending, changed, gone and half-done migrations of the databases asked for; never raises when one is away."""
+    return [found for alias in ours(databases) for found in _check_database(alias)]
+
+
+def ours(databases: Sequence[str] | None) -> list[str]:
+    """Which of the databases asked for can have a ledger; none while the settings are not in order."""
+    if not databases or conf.problems():
+        return []
+    known = conf.databases(conf.load())
+    return [alias for alias in databases if alias in known and connections[alias].vendor == "postgresql"]
+
+
+def option(alias: str) -> str:
+    """What has to follow a command for this database."""
+    return "" if alias == "default" else f" --database {alias}"
+
+
+def _check_database(alias: str) -> list[checks.CheckMessage]:
+    # For start-up: it is needed only where a database is asked for.
+    from sqlmigrations.executor import Executor
+
+    try:
+        status = Executor(alias).status()
+    except ForeignTable as error:
+        return [warning("W009", error.message, error.remedy, alias)]
+    except SqlMigrationsError as error:
+        # What the command line has for those who wait is no option of a check.
+        hint = f"{error.remedy.partition(' To wait for it:')[0]} Try again: {_TRY_AGAIN} --database {alias}".strip()
+        return [warning("W003", error.message, hint, alias)]
+    return [
+        *_disagreeing(status, alias),
+        *_to_be_run(status, alias),
+        # Only of what is pending: a file that was run by hand and recorded is in order.
+        *(message(checks.Warning, "W004", danger, alias) for danger in status.dangers),
+    ]
+
+
+def _disagreeing(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
+    named: dict[str, list[str]] = {}
+    for finding in status.findings:
+        if finding.severity is Severity.ERROR and finding.rule in _OF_THE_LEDGER:
+            named.setdefault(_OF_THE_LEDGER[finding.rule], []).append(finding.migration)
+    for check_id, names in sorted(named.items()):
+        hint = _HINTS[check_id].format(option=option(alias))
+        yield warning(check_id, f"{_TEXTS[check_id]}: {', '.join(names)}.", hint, alias)
+
+
+def _to_be_run(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
+    if status.pending:
+        hint = f"Apply them: python manage.py sqlmigrate_apply{option(alias)}"
+        yield warning("W001", f"SQL migrations that are pending: {status.pending}.", hint, alias)
+    if halves := [entry.id for entry in status.migrations if entry.state is State.PARTIAL]:
+        hint = f"See how far they came: python manage.py sqlmigrate_status{option(alias)}"
+        yield warning("W006", f"SQL migrations that are half done: {', '.join(halves)}.", hint, alias)

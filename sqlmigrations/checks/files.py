@@ -1,0 +1,28 @@
+"""The static checks: settings and files, as they are on disk, without touching a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core import checks
+
+from sqlmigrations import conf, routes
+from sqlmigrations.checks.identifiers import message
+
+
+def check_files(**_: Any) -> list[checks.CheckMessage]:
+    """Settings and files; of a file only what stands before its first statement, however many there are."""
+    # For start-up: reading SQL takes longer to import than the rest of the app.
+    from sqlmigrations.loader import load
+    from sqlmigrations.pending import Terms, validate
+
+    if problems := conf.problems():
+        return [message(checks.Error, "E001", finding) for finding in problems]
+    settings = conf.load()
+    loaded = load(conf.sources(settings), settings.ignore)
+    aliases = conf.databases(settings)
+    faults = dict.fromkeys(finding for alias in aliases for finding in validate(loaded, Terms(alias, aliases)))
+    return [
+        *(message(checks.Error, "E002", finding) for finding in faults),
+        *(message(checks.Warning, "W005", finding) for finding in routes.unmirrored(settings.direct)),
+    ]
