@@ -14,11 +14,12 @@ class SqlMigrationsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Registers the checks, lets our logging listen, and ``runserver`` tell of pending files."""
+        """Registers the checks, and lets our logging, ``migrate`` and ``runserver`` be followed."""
         # Models and checks can only be imported once the registry is there.
-        from sqlmigrations import checks, logs
+        from sqlmigrations import checks, logs, receivers
         from sqlmigrations.management import notice
 
         checks.register()
         logs.connect()
         notice.connect()
+        receivers.connect()

@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from sqlmigrations import retry, routes
 from sqlmigrations.directives import duration_ms
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import TRACKING_LABEL, Finding, Route, Severity, Source
+from sqlmigrations.types import TRACKING_LABEL, Finding, OnMigrate, Route, Severity, Source
 
 FOLDER = "migrations_sql"
 _A_DURATION = "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"
@@ -37,6 +37,7 @@ class Settings:
         keep_sql: ``KEEP_SQL``: whether the applied SQL is kept beside the ledger.
         direct: ``DIRECT``: alias to the alias by whose address its runs connect, past a pooler.
         session_pooled: ``SESSION_POOLED``: aliases behind a pooler that leaves a client its server connection.
+        apply_on_migrate: ``APPLY_ON_MIGRATE``: where Django's ``migrate`` is followed by the pending files.
     """
 
     dirs: Mapping[str, Path] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Settings:
     keep_sql: bool = True
     direct: Mapping[str, str] = field(default_factory=dict)
     session_pooled: frozenset[str] = frozenset()
+    apply_on_migrate: OnMigrate = OnMigrate.TESTS
 
 
 def _dirs(value: Any) -> dict[str, Path]:
@@ -107,6 +109,13 @@ def _attempts(value: Any) -> int:
     return value
 
 
+def _on_migrate(value: Any) -> OnMigrate:
+    try:
+        return OnMigrate(value)
+    except ValueError:
+        raise ValueError(" or ".join(repr(choice.value) for choice in OnMigrate)) from None
+
+
 def _optional_duration(value: Any) -> int | None:
     return None if value is None else _duration(value)
 
@@ -125,6 +134,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], object]]] = {
     "KEEP_SQL": ("keep_sql", _flag),
     "DIRECT": ("direct", _aliases),
     "SESSION_POOLED": ("session_pooled", lambda value: frozenset(_strings(value))),
+    "APPLY_ON_MIGRATE": ("apply_on_migrate", _on_migrate),
 }
 KEYS = tuple(_KEYS)
 
@@ -173,6 +183,19 @@ def table(name: str) -> str:
     # Wrong settings are told by the checks and commands, not by a failing import of the models.
     schema: str = values.get("schema", Settings().schema)
     return '"{}"."{}"'.format(schema.replace('"', '""'), name)
+
+
+def on_migrate() -> OnMigrate:
+    """``APPLY_ON_MIGRATE`` alone: where nothing is to be applied, wrong settings are no reason to stop ``migrate``."""
+    values, _ = _read()
+    chosen: OnMigrate = values.get("apply_on_migrate", OnMigrate.TESTS)
+    return chosen
+
+
+def is_mere_way(alias: str) -> bool:
+    """Whether an alias only leads to another one, for its runs (``DIRECT``)."""
+    values, _ = _read()
+    return alias in values.get("direct", {}).values()
 
 
 def databases(settings: Settings) -> tuple[str, ...]:

@@ -26,7 +26,9 @@ class LocalSite(Site):
 
     def configured(self) -> override_settings:
         """A block in which this process has the settings of the site."""
-        return override_settings(SQLMIGRATIONS={"DIRS": {"project": self.migrations}, **self.settings})
+        # The environment of this process is one of tests, the database of the site is none.
+        base = {"DIRS": {"project": self.migrations}, "APPLY_ON_MIGRATE": "never"}
+        return override_settings(SQLMIGRATIONS=base | self.settings)
 
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 60

@@ -16,7 +16,7 @@ import sqlmigrations
 from sqlmigrations import conf, routes
 from sqlmigrations.conf import Settings
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import Finding, Route, Severity, Source
+from sqlmigrations.types import Finding, OnMigrate, Route, Severity, Source
 
 OWN = Source("sqlmigrations", Path(sqlmigrations.__file__).parent / "migrations_sql")
 
@@ -74,6 +74,7 @@ def test_every_key_is_read(tmp_path: Path, past: None) -> None:
         "KEEP_SQL": False,
         "DIRECT": {"default": "past"},
         "SESSION_POOLED": ["default"],
+        "APPLY_ON_MIGRATE": "always",
     }
     assert set(given) == set(conf.KEYS)
 
@@ -93,6 +94,7 @@ def test_every_key_is_read(tmp_path: Path, past: None) -> None:
         keep_sql=False,
         direct={"default": "past"},
         session_pooled=frozenset({"default"}),
+        apply_on_migrate=OnMigrate.ALWAYS,
     )
 
 
@@ -138,6 +140,8 @@ def test_an_unknown_key_is_reported_with_the_nearest(key: str, remedy: str | Non
         ("DIRECT", ["default"], 'a dict of alias and alias, such as {"default": "default_direct"}'),
         ("DIRECT", {"default": None}, 'a dict of alias and alias, such as {"default": "default_direct"}'),
         ("SESSION_POOLED", "default", "a list of strings"),
+        ("APPLY_ON_MIGRATE", "test", "'tests' or 'always' or 'never'"),
+        ("APPLY_ON_MIGRATE", ["tests"], "'tests' or 'always' or 'never'"),
         ("LOCK_TIMEOUT", "soon", "a duration such as 500ms, 3s, 15min or 1h, 24 days at most"),
     ],
 )

@@ -6,7 +6,6 @@ import argparse
 import io
 import json
 import os
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +18,6 @@ from sqlmigrations.exceptions import ExitCode, Interrupted, SqlMigrationsError
 from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
-_OUR_COMMANDS = re.compile(
-    r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell)\b(?! --database)"
-)
 
 
 class LastingOutput(OutputWrapper):
@@ -102,10 +98,7 @@ class SqlMigrationsCommand(BaseCommand):
         if options.get("format") == "json" and not getattr(self, "document_written", False):
             self.document({"database": options["database"], **rendering.error_document(error)})
         text = rendering.error_text(error)
-        if options["database"] != DEFAULT_DB_ALIAS:
-            # The engine does not know how it was called; what people copy from the message has to be complete.
-            text = _OUR_COMMANDS.sub(rf"\g<0> --database {options['database']}", text)
-        self.stderr.write(text, self.style.ERROR)
+        self.stderr.write(rendering.addressed(text, options["database"]), self.style.ERROR)
 
     def document(self, content: Mapping[str, object]) -> None:
         """Prints the one JSON document of a command."""

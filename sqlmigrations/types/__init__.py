@@ -14,7 +14,7 @@ from sqlmigrations.types.files import (
     SqlMigration,
 )
 from sqlmigrations.types.findings import Finding, Severity
-from sqlmigrations.types.running import Blocker, Glimpse, Outcome, Pooling, Result, Route, ServerError
+from sqlmigrations.types.running import Blocker, Glimpse, OnMigrate, Outcome, Pooling, Result, Route, ServerError
 from sqlmigrations.types.status import Applied, MigrationStatus, Progress, State, Status
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Glimpse",
     "MigrationStatus",
     "Mode",
+    "OnMigrate",
     "Outcome",
     "Pooling",
     "Progress",

@@ -24,6 +24,14 @@ class Pooling(Enum):
     TRANSACTION = "transaction"
 
 
+class OnMigrate(Enum):
+    """Where Django's ``migrate`` applies the pending SQL files, too."""
+
+    TESTS = "tests"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """The way of the runner's own connections to a database.

@@ -1,0 +1,76 @@
+"""What happens beside Django's ``migrate``: a test database gets the SQL files with everything else.
+
+``APPLY_ON_MIGRATE`` says where. The engine is imported when it is needed: every process connects these receivers, and
+few run ``migrate``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings as django_settings
+from django.core.management.base import OutputWrapper
+from django.db import connections
+from django.db.models.signals import post_migrate
+
+from sqlmigrations import conf
+from sqlmigrations.types import OnMigrate
+
+_UID = "sqlmigrations.receivers"
+
+
+def connect() -> None:
+    """Starts listening; calling it again changes nothing."""
+    post_migrate.connect(apply_rest, dispatch_uid=_UID)
+
+
+def apply_rest(
+    sender: AppConfig,
+    using: str,
+    verbosity: int,
+    plan: Sequence[tuple[Any, bool]] | None = None,
+    stdout: OutputWrapper | None = None,
+    **_: Any,
+) -> None:
+    """Applies what is pending when ``migrate`` is through with all apps.
+
+    ``flush`` sends the signal too, without a plan: it emptied tables, and none is missing.
+
+    Raises:
+        CommandError: It failed; the message tells all there is to know.
+    """
+    if plan is not None and _is_last(sender) and _is_wanted(using, plan):
+        _follow(using, verbosity, stdout)
+
+
+def is_testing() -> bool:
+    """Whether a test environment is set up: the two marks of it that Django documents."""
+    mail = sys.modules.get("django.core.mail")
+    return hasattr(mail, "outbox") and "testserver" in django_settings.ALLOWED_HOSTS
+
+
+def _is_wanted(alias: str, plan: Sequence[tuple[Any, bool]]) -> bool:
+    chosen = conf.on_migrate()
+    if chosen is OnMigrate.NEVER or (chosen is OnMigrate.TESTS and not is_testing()):
+        return False
+    # Who is going back does not want to go forward, and who has a transaction open wants nothing committed.
+    going_back = any(backwards for _, backwards in plan)
+    return not going_back and not connections[alias].in_atomic_block and _is_ours(alias)
+
+
+def _is_ours(alias: str) -> bool:
+    return connections[alias].vendor == "postgresql" and not conf.is_mere_way(alias)
+
+
+def _is_last(config: AppConfig) -> bool:
+    """The signal is sent for each app, and the last one finds what all others made: content types, permissions."""
+    return [other for other in apps.get_app_configs() if other.models_module is not None][-1] is config
+
+
+def _follow(alias: str, verbosity: int, stdout: OutputWrapper | None) -> None:
+    from sqlmigrations.management import following
+
+    following.apply(alias, verbosity, stdout or OutputWrapper(sys.stdout), in_tests=is_testing())

@@ -1,0 +1,180 @@
+"""What Django's ``migrate`` brings along: when the files are applied with it, and how it fails with them."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core import mail
+from django.core.management.base import CommandError, OutputWrapper
+from django.core.management.sql import emit_post_migrate_signal
+from django.db import connections, transaction
+
+from sqlmigrations import signals
+from tests.inprocess import LocalSite
+
+FORWARD: list[tuple[object, bool]] = []
+BACKWARD = [(object(), True)]
+
+
+@pytest.fixture
+def migrated(local_site: LocalSite) -> LocalSite:
+    """A site in a test environment, with a file that waits for ``migrate``."""
+    local_site.settings["APPLY_ON_MIGRATE"] = "tests"
+    local_site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    return local_site
+
+
+def after_migrate(site: LocalSite, alias: str = "default", verbosity: int = 0, **extra: Any) -> str:
+    """Sends what ``migrate`` sends at its end; returns what was printed."""
+    out = io.StringIO()
+    # The receivers of other apps want their tables.
+    apps.set_available_apps(["sqlmigrations"])
+    try:
+        with site.configured():
+            emit_post_migrate_signal(verbosity, False, alias, stdout=OutputWrapper(out), **extra)
+    finally:
+        apps.unset_available_apps()
+    return out.getvalue()
+
+
+def names(site: LocalSite) -> list[str]:
+    return [row["name"] for row in site.ledger()]
+
+
+def test_a_test_database_gets_the_files_in_silence_and_no_connection_is_left(migrated: LocalSite) -> None:
+    assert after_migrate(migrated, plan=FORWARD) == ""
+
+    assert names(migrated) == ["000_migration_tracking", "001_a"]
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    connections["default"].close()
+    assert migrated.query(others) == [(0,)]
+
+
+def test_with_verbosity_each_file_has_its_line_and_nothing_is_told_when_nothing_is_pending(
+    migrated: LocalSite,
+) -> None:
+    told = after_migrate(migrated, plan=FORWARD, verbosity=1).splitlines()
+
+    assert told[0] == 'Running SQL migrations on "default":'
+    assert [line.partition("...")[0] for line in told[1:]] == [
+        "  Applying sqlmigrations.000_migration_tracking",
+        "  Applying project.001_a",
+    ]
+    assert after_migrate(migrated, plan=FORWARD, verbosity=1) == ""
+
+
+def test_nothing_is_applied_by_flush_nor_by_going_back_nor_inside_a_transaction(migrated: LocalSite) -> None:
+    after_migrate(migrated)
+    after_migrate(migrated, plan=BACKWARD)
+    with transaction.atomic():
+        after_migrate(migrated, plan=FORWARD)
+
+    assert names(migrated) == []
+
+
+def test_nothing_is_applied_where_the_setting_says_never(migrated: LocalSite) -> None:
+    migrated.settings["APPLY_ON_MIGRATE"] = "never"
+
+    after_migrate(migrated, plan=FORWARD)
+
+    assert names(migrated) == []
+
+
+def test_outside_of_tests_files_are_applied_only_where_the_setting_says_always(
+    migrated: LocalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(mail, "outbox")
+    after_migrate(migrated, plan=FORWARD)
+    before = names(migrated)
+    migrated.settings["APPLY_ON_MIGRATE"] = "always"
+    after_migrate(migrated, plan=FORWARD)
+
+    assert (before, names(migrated)) == ([], ["000_migration_tracking", "001_a"])
+
+
+@pytest.fixture
+def lite() -> Iterator[str]:
+    connections.settings["lite"] = connections.configure_settings(
+        {"default": {}, "lite": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    )["lite"]
+    yield "lite"
+    connections["lite"].close()
+    del connections["lite"], connections.settings["lite"]
+
+
+def test_a_database_that_is_not_postgresql_is_passed_over(migrated: LocalSite, lite: str) -> None:
+    assert after_migrate(migrated, alias=lite, plan=FORWARD, verbosity=1) == ""
+
+
+def failure(site: LocalSite) -> CommandError:
+    with pytest.raises(CommandError) as caught:
+        after_migrate(site, plan=FORWARD)
+    return caught.value
+
+
+def test_a_file_that_fails_stops_the_tests_with_all_there_is_to_know(
+    migrated: LocalSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrated.write("002_b.sql", "ALTER TABLE a ADD COLUMN id int;\n")
+    report = (
+        "project.002_b failed and was rolled back.\n\n"
+        "  migrations_sql/002_b.sql:1:26\n"
+        "  > 1 | ALTER TABLE a ADD COLUMN id int;\n"
+        "      |                          ^\n"
+        '  PostgreSQL 42701: column "id" of relation "a" already exists\n\n'
+        "  Nothing of this file was kept; {before} applied in this run before it.\n"
+        "  Next: The column exists already. Write ADD COLUMN IF NOT EXISTS, or remove the line. Then run {next}"
+    )
+
+    error = failure(migrated)
+    monkeypatch.delattr(mail, "outbox")
+    migrated.settings["APPLY_ON_MIGRATE"] = "always"
+    deployed = failure(migrated)
+
+    assert str(error) == report.format(before="2 migrations were", next="the tests again.")
+    assert str(deployed) == report.format(before="no migrations were", next=" python manage.py sqlmigrate_apply")
+    assert (error.returncode, deployed.returncode) == (1, 1)
+
+
+def test_a_database_that_was_made_by_hand_is_no_case_for_recording(migrated: LocalSite) -> None:
+    migrated.query("CREATE TABLE a (id int)")
+
+    error = failure(migrated)
+
+    assert str(error) == (
+        "Nothing is recorded yet, but the database already has what pending files create: a. Nothing has run.\n\n"
+        "  Next: If the test database was kept from an earlier run, make it anew once:  "
+        "python manage.py test  without --keepdb, or  pytest --create-db\n"
+        "  If it is new, Django's models make the same: guard the file (CREATE TABLE IF NOT EXISTS ...)."
+    )
+    assert error.returncode == 6
+
+
+def test_a_file_that_stops_half_way_is_corrected_and_not_decided_on(migrated: LocalSite) -> None:
+    migrated.write("002_b.sql", "-- transaction: off\nINSERT INTO a VALUES (1);\nINSERT INTO a VALUES (1 / 0);\n")
+
+    error = failure(migrated)
+
+    assert str(error).endswith(
+        "\n  Next: Correct the file, then make the test database anew:  "
+        "python manage.py test  without --keepdb, or  pytest --create-db"
+    )
+    assert error.returncode == 7
+
+
+def test_ctrl_c_is_handed_on_to_whoever_runs_the_tests(migrated: LocalSite) -> None:
+    def press(**_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signals.migration_started.connect(press)
+    try:
+        with pytest.raises(KeyboardInterrupt, match=r"(?i)interrupted"):
+            after_migrate(migrated, plan=FORWARD)
+    finally:
+        signals.migration_started.disconnect(press)
