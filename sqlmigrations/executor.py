@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from sqlmigrations import adoption, conf, inquiry, lease, pooling, rights
+from sqlmigrations import adoption, conf, inquiry, lease, pooling, rights, routes
 from sqlmigrations import plan as planning
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.aliases import credentials, wrapper
@@ -16,7 +16,6 @@ from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.corrections import Corrections, changed_meanwhile
 from sqlmigrations.decision import Decision, Proposal
 from sqlmigrations.exceptions import (
-    ConfigurationError,
     IntegrityError,
     Interrupted,
     SqlMigrationsError,
@@ -54,7 +53,7 @@ class Executor:
         wrapper(database)
         self.database = database
         self.settings = conf.load()
-        self._refuse_mere_way()
+        routes.refuse_mere_way(database, self.settings.direct)
         self.sources = conf.sources(self.settings)
         self.ledger = Ledger(self.settings.schema)
         self._interruption = Interruption()
@@ -79,12 +78,23 @@ class Executor:
         """
         loaded = self._load()
         reader = Reader(self.database)
-        tracking, rows = self._rows(reader, loaded.checksums if with_texts else None)
-        plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
-        notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
-        notes += inquiry.under_way(self.ledger, reader, plan.comparison.entries)
-        findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
-        return Status(self.database, plan.comparison.entries, findings, present, plan.dangers)
+        tracking, rows = rights.read(reader, self.ledger, loaded.checksums if with_texts else None)
+        status = self._status(loaded, tracking, rows)
+        under_way = inquiry.under_way(self.ledger, reader, status.migrations)
+        return replace(status, findings=(*status.findings, *under_way))
+
+    def glance(self, queries: Queries) -> Status:
+        """As ``status``, in one query, for who asks often.
+
+        Args:
+            queries: A connection in autocommit that is the caller's own: the query may fail there, and is followed by
+                others that tell why.
+
+        Raises:
+            DatabaseUnavailable: The connection is gone.
+            ConfigurationError: A foreign ``schema_migrations`` is in the way, or a right is missing.
+        """
+        return self._status(self._load(), *rights.read_at_once(queries, self.ledger))
 
     def plan(self, options: Options = DEFAULTS) -> Plan:
         """What a run would do now, without a lock and without writing.
@@ -96,7 +106,7 @@ class Executor:
         if options.wait_for_db_s:
             postgresql.await_server(self.database, self._interruption, options.wait_for_db_s)
         reader = Reader(self.database)
-        _, rows = self._rows(reader, None)
+        _, rows = rights.read(reader, self.ledger)
         plan = self._build(self._load(), rows, options)
         try:
             # Past a pooler only a run itself would tell.
@@ -147,7 +157,7 @@ class Executor:
         """
         loaded = self._load_sound()
         reader = Reader(self.database)
-        rows = self._rows(reader, loaded.checksums)[1]
+        rows = rights.read(reader, self.ledger, loaded.checksums)[1]
         try:
             return propose(decision, loaded, rows, partial(inquiry.ask, self.ledger, reader))
         except StatementFailed as failed:
@@ -179,15 +189,6 @@ class Executor:
             Corrections(self.ledger, bench.session, lock, mark).record(proposal, reason)
         return mark.id
 
-    def _refuse_mere_way(self) -> None:
-        """An alias of ``DIRECT`` is no database of its own: there is one ledger, and one name for it."""
-        for alias, through in self.settings.direct.items():
-            if through == self.database:
-                raise ConfigurationError(
-                    f"{through!r} is only the way by which runs on {alias!r} connect (SQLMIGRATIONS['DIRECT']).",
-                    remedy=f"python manage.py sqlmigrate_apply --database {alias}",
-                )
-
     def _behind(self, plan: Plan, met: Pooling, options: Options) -> Plan:
         # What is only recorded was run by hand, whatever the way.
         return replace(plan, pooling=met) if options.mode is RunMode.FAKE else pooling.behind(plan, met, self.database)
@@ -209,6 +210,12 @@ class Executor:
     def _refuse(self, plan: Plan) -> None:
         if (refusal := plan.refusal()) is not None:
             raise refusal
+
+    def _status(self, loaded: Loaded, tracking: Tracking, rows: Sequence[Applied]) -> Status:
+        plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
+        notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
+        findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
+        return Status(self.database, plan.comparison.entries, findings, present, plan.dangers)
 
     def _load(self) -> Loaded:
         return load(self.sources, self.settings.ignore)
@@ -237,14 +244,6 @@ class Executor:
     def _rows_at_hand(self) -> tuple[Applied, ...]:
         """The ledger where it can be read: files that are not in order are told better beside their records."""
         try:
-            return self._rows(Reader(self.database), None)[1]
+            return rights.read(Reader(self.database), self.ledger)[1]
         except SqlMigrationsError:
             return ()
-
-    def _rows(self, queries: Queries, known: Sequence[str] | None) -> tuple[Tracking, tuple[Applied, ...]]:
-        try:
-            tracking = self.ledger.tracking(queries)
-            return tracking, self.ledger.read(queries, known) if tracking is Tracking.PRESENT else ()
-        except StatementFailed as failed:
-            needs = rights.READING if known is None else rights.READING_TEXTS
-            raise rights.unreadable(queries, self.ledger, needs, failed.server) from None

@@ -1,4 +1,4 @@
-"""What a role needs on the tracking tables, and the GRANT that it lacks."""
+"""What a role needs on the tracking tables: reads them, or tells which GRANT it lacks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
 from sqlmigrations.ledger import EVENTS, LEDGER, TEXTS, Ledger, Tracking, quote
-from sqlmigrations.types import ServerError
+from sqlmigrations.types import Applied, ServerError
 
 Need = tuple[str, str]
 
 _INSUFFICIENT_PRIVILEGE = "42501"
 _UNDEFINED_TABLE = "42P01"
+_UNDEFINED_COLUMN = "42703"
 
 READING: tuple[Need, ...] = ((LEDGER, "SELECT"),)
 READING_JOURNAL: tuple[Need, ...] = (*READING, (EVENTS, "SELECT"))
@@ -85,6 +86,36 @@ def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
     elif not answer.schema_exists and not answer.may_create_schema:
         grant = f"GRANT CREATE ON DATABASE {quote(answer.database)} TO {quote(answer.user)};"
         raise _lacking(f"The role {answer.user!r} may not create the schema {ledger.schema!r}.", [grant])
+
+
+def read(queries: Queries, ledger: Ledger, known: Sequence[str] | None = None) -> tuple[Tracking, tuple[Applied, ...]]:
+    """The rows, once it is known that there are any: in two queries, neither of which fails for want of a table.
+
+    Args:
+        queries: Where to ask; it may be in a transaction of the caller's.
+        ledger: The tables.
+        known: As of ``Ledger.read``.
+
+    Raises:
+        ConfigurationError: A foreign table is in the way, a table is gone, or a right is missing.
+        DatabaseUnavailable: The server does not answer.
+    """
+    try:
+        tracking = ledger.tracking(queries)
+        return tracking, ledger.read(queries, known) if tracking is Tracking.PRESENT else ()
+    except StatementFailed as failed:
+        needs = READING if known is None else READING_TEXTS
+        raise unreadable(queries, ledger, needs, failed.server) from None
+
+
+def read_at_once(queries: Queries, ledger: Ledger) -> tuple[Tracking, tuple[Applied, ...]]:
+    """As ``read``, in one query, on a connection where it may fail: only then is looked what is there instead."""
+    try:
+        return Tracking.PRESENT, ledger.read(queries)
+    except StatementFailed as failed:
+        if failed.server.sqlstate not in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN, _INSUFFICIENT_PRIVILEGE):
+            raise postgresql.unreachable(failed.server) from None
+        return read(queries, ledger)
 
 
 def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: ServerError) -> SqlMigrationsError:

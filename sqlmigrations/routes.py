@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
+from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.types import Finding, Severity
 
 
@@ -34,6 +35,20 @@ def unmirrored(direct: Mapping[str, str]) -> Iterator[Finding]:
         if connections[through].settings_dict["TEST"]["MIRROR"] != alias:
             message = f"The database {through!r} leads to {alias!r}, but Django's tests would take it for another one."
             yield Finding("settings", Severity.WARNING, message, f'Add "TEST": {{"MIRROR": "{alias}"}} to its entry.')
+
+
+def refuse_mere_way(database: str, direct: Mapping[str, str]) -> None:
+    """An alias of ``DIRECT`` is no database of its own: there is one ledger, and one name for it.
+
+    Raises:
+        ConfigurationError: It is such an alias.
+    """
+    for alias, through in direct.items():
+        if through == database:
+            raise ConfigurationError(
+                f"{through!r} is only the way by which runs on {alias!r} connect (SQLMIGRATIONS['DIRECT']).",
+                remedy=f"python manage.py sqlmigrate_apply --database {alias}",
+            )
 
 
 def _is_postgresql(alias: str) -> bool:
