@@ -18,6 +18,12 @@ from project.embedded.server import Server
 from tests.embedded import Folder, lend
 from tests.inprocess import LocalSite, pointed_at
 from tests.office import Office
+from tests.ran import (  # noqa: F401  (hooks)
+    pytest_report_header,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from tests.servers import Database, lend_database, socket_url
 from tests.site import Site
 

@@ -49,7 +49,7 @@ class Folder:
         """What a process printed that ended well and without a word on stderr."""
         env = os.environ | {"PYTHONPATH": str(ROOT), **environment}
         ended = subprocess.run(self.command(code), env=env, capture_output=True, text=True, timeout=60)
-        assert (ended.returncode, ended.stderr) == (0, "")
+        assert (ended.returncode, ended.stderr) == (0, ""), ended
         return ended.stdout.strip()
 
     def start(self, code: str = HOLD) -> subprocess.Popen[str]:

@@ -1,0 +1,61 @@
+"""What a session of the tests ran on: shown above it, and appended to the file that RAN_ON names, for ``.ci/run``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.db.backends.postgresql.base import Database as driver
+
+from tests.servers import Database
+
+_SAID = "sqlmigrations_ran_on"
+# What each process that ran tests said: the workers of xdist, or this one.
+_said: list[dict[str, str]] = []
+
+
+def _packages() -> dict[str, str]:
+    return {
+        "python": platform.python_version(),
+        "django": django.get_version(),
+        "driver": f"{driver.__name__} {driver.__version__.split()[0]}",
+    }
+
+
+def pytest_report_header() -> str:
+    return ", ".join(f"{name} {version}" for name, version in _packages().items())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Who ran tests says on what; who only hands them out to workers keeps silent."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    hands_out = output is None and session.config.getoption("dist", "no") != "no"
+    if hands_out or not session.testscollected or not os.environ.get("RAN_ON"):
+        return
+    (server,) = Database("postgres").query("SHOW server_version")[0]
+    said = _packages() | {"server": server}
+    if output is None:
+        _said.append(said)
+    else:
+        output[_SAID] = said
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _said.extend(filter(None, [getattr(node, "workeroutput", {}).get(_SAID)]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    path = os.environ.get("RAN_ON")
+    if not path or not _said:
+        return
+    passed = terminalreporter.getreports("passed")
+    counted = {"passed": len(passed), "browser": sum("browser/" in report.nodeid for report in passed)}
+    with Path(path).open("a") as file:
+        file.writelines(json.dumps(said | counted) + "\n" for said in {str(said): said for said in _said}.values())
