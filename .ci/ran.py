@@ -5,15 +5,17 @@ import sys
 from pathlib import Path
 
 PROMISED = {
-    "Django 5.2": lambda said: said["django"].startswith("5.2."),
-    "Django 6": lambda said: said["django"].startswith("6."),
+    "Django 5.2 with a browser": lambda said: said["django"].startswith("5.2.") and said["browser"],
+    "Django 6 with a browser": lambda said: said["django"].startswith("6.") and said["browser"],
     "psycopg2": lambda said: said["driver"].startswith("psycopg2 "),
     "psycopg 3": lambda said: said["driver"].startswith("psycopg 3."),
 }
 
 said = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-for session in said:
-    print("{passed} tests passed on Python {python}, Django {django}, {driver}, PostgreSQL {server}".format(**session))
+LINE = (
+    "{passed} tests passed ({browser} in a browser) on Python {python}, Django {django}, {driver}, PostgreSQL {server}"
+)
+print("\n".join(LINE.format(**session) for session in said))
 missing = [name for name, is_it in PROMISED.items() if not any(is_it(session) for session in said)]
 if missing:
     sys.exit(f"No session of all tests ran on {', '.join(missing)}.")
