@@ -28,7 +28,7 @@ def difference(applied: Applied, migration: SqlMigration, credentials: Collectio
     elif applied.text is None:
         yield "(the SQL as applied was not kept)"
     else:
-        secrets = frozenset(credentials) | passwords(parse(migration)) | _passwords(applied.text)
+        secrets = frozenset(credentials) | passwords(parse(migration)) | passwords_in(applied.text)
         before, now = (_lines(text, secrets) for text in (applied.text, migration.file.text))
         found = list(
             difflib.unified_diff(
@@ -42,7 +42,8 @@ def _lines(text: str, secrets: frozenset[str]) -> list[str]:
     return mask_lines(text.removesuffix("\n"), secrets)
 
 
-def _passwords(text: str) -> frozenset[str]:
+def passwords_in(text: str) -> frozenset[str]:
+    """The password literals in a text; none where it cannot be taken apart."""
     try:
         return lint.secrets(split(text).statements)
     except ScanError:

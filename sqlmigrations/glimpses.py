@@ -120,6 +120,16 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def taken(milliseconds: float) -> str:
+    """Of what was measured: ``3 ms``, ``4.2 s``, ``2 min 5 s``."""
+    if milliseconds < 1_000:
+        return f"{milliseconds:.0f} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1_000:.1f} s"
+    minutes, rest = divmod(round(milliseconds / 1_000), 60)
+    return f"{minutes} min {rest} s"
+
+
 def _waiting(blockers: Sequence[Blocker]) -> str:
     relation = _printable(blockers[0].relation)
     return f"waiting for {relation}, held by {holders(blockers)}" if relation else f"waiting for {holders(blockers)}"

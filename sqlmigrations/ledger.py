@@ -40,11 +40,22 @@ _READ = """
 SELECT m.label, m.key, m.version, m.name, m.kind, m.mode, m.checksum, m.sql_checksum, m.checksum_algorithm,
        m.state, extract(epoch FROM m.applied_at)::float8, m.execution_ms, m.applied_by, m.run_id::text, m.late,
        m.metadata::text, {text}, m.statements_done, m.statements_total
-  FROM {ledger} AS m {join}
+  FROM {ledger} AS m {join} {where}
  ORDER BY m.id
 """
 _JOURNAL = """
 SELECT event, detail::text FROM {events} WHERE label = %s AND key = %s AND event = ANY (%s::text[]) ORDER BY id
+"""
+# From one label to the next by the index on (label, key): DISTINCT would read every row.
+_LABELS = """
+WITH RECURSIVE known (label) AS (
+    (SELECT t.label FROM {table} AS t WHERE t.label IS NOT NULL ORDER BY t.label LIMIT 1)
+    UNION ALL
+    SELECT (SELECT t.label FROM {table} AS t WHERE t.label > k.label ORDER BY t.label LIMIT 1)
+      FROM known AS k
+     WHERE k.label IS NOT NULL
+)
+SELECT label FROM known WHERE label IS NOT NULL
 """
 _JOIN_TEXTS = "LEFT JOIN {texts} AS t ON t.checksum = m.checksum AND m.checksum <> ALL (%s::text[])"
 
@@ -101,7 +112,7 @@ class Ledger:
         join = ""
         if known is not None:
             join, text, params = _JOIN_TEXTS.format(**names), "t.body", [list(known)]
-        rows = queries.query(_READ.format(text=text, join=join, **names), params)
+        rows = queries.query(_READ.format(text=text, join=join, where="", **names), params)
         return tuple(_applied(row) for row in rows)
 
     def unfinished(self, queries: Queries, migration: SqlMigration) -> Begun | None:
@@ -110,10 +121,20 @@ class Ledger:
         rows = queries.query(_JOURNAL.format(**self.names), params)
         return unfinished((event, json.loads(detail)) for event, detail in rows)
 
-    def find(self, queries: Queries, migration: SqlMigration) -> Applied | None:
-        """The row of one migration."""
-        rows = self.read(queries)
-        return next((row for row in rows if (row.label, row.key) == (migration.label, migration.key)), None)
+    def find(self, queries: Queries, label: str, key: str) -> Applied | None:
+        """The row of one migration, without its text."""
+        sql = _READ.format(text="NULL::text", join="", where="WHERE m.label = %s AND m.key = %s", **self.names)
+        return next(map(_applied, queries.query(sql, [label, key])), None)
+
+    def texts(self, queries: Queries, checksums: Sequence[str]) -> dict[str, str]:
+        """The texts that were kept, by checksum."""
+        sql = "SELECT checksum, body FROM {texts} WHERE checksum = ANY (%s::text[])".format(**self.names)
+        return dict(queries.query(sql, [list(checksums)]))
+
+    def labels(self, queries: Queries, table: str) -> tuple[str, ...]:
+        """The labels that occur in the ledger, or among the events; in their order."""
+        sql = _LABELS.format(table=f"{quote(self.schema)}.{quote(table)}")
+        return tuple(label for (label,) in queries.query(sql))
 
     def incomplete(self, what: str) -> ConfigurationError:
         """The error for tracking tables of which some are gone."""

@@ -77,18 +77,6 @@ class SchemaMigrationEvent(models.Model):
         """Who did it and where: the system's user and host, and the database's user."""
         return f"{self.os_user}@{self.host} ({self.db_user})"
 
-    @property
-    def told(self) -> str:
-        """The detail as a line to read; what is kept whole in it, such as a row, is on the page of the event."""
-        flat = {name: value for name, value in self.detail.items() if value is not None and name != "reason"}
-        words = [f"{name} {value}" for name, value in flat.items() if not isinstance(value, dict | list)]
-        return ", ".join([*([self.reason] if self.reason else []), *words])
-
-    @property
-    def reason(self) -> str:
-        """Why a person decided so; empty where nobody had to."""
-        return str(self.detail.get("reason") or "")
-
     def __str__(self) -> str:
         """What happened to what."""
         return f"{self.event} {self.label}.{self.name}" if self.label else self.event

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries
@@ -20,6 +20,7 @@ _UNDEFINED_COLUMN = "42703"
 READING: tuple[Need, ...] = ((LEDGER, "SELECT"),)
 READING_JOURNAL: tuple[Need, ...] = (*READING, (EVENTS, "SELECT"))
 READING_TEXTS: tuple[Need, ...] = (*READING, (TEXTS, "SELECT"))
+_READING_ALL: tuple[Need, ...] = tuple((table, "SELECT") for table in (LEDGER, EVENTS, TEXTS))
 _WRITING: tuple[Need, ...] = (
     *((LEDGER, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE")),
     # The journal of a half-done file is read from the events.
@@ -132,6 +133,21 @@ def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: 
         return ConfigurationError(message, remedy="Let their owner GRANT it SELECT on them.")
     message = f"The role {answer.user!r} may not read the tracking tables: {server.message}."
     return _lacking(message, _table_grants(ledger, answer))
+
+
+def unreadable_tables(queries: Queries, ledger: Ledger) -> dict[str, ConfigurationError]:
+    """The tracking tables that this role cannot read, each with why; asked without a statement that could fail.
+
+    For a page in whose transaction a refusal would break everything after it.
+    """
+    answer = _ask(queries, ledger, _READING_ALL)
+    found = {table: ledger.incomplete(f"there is no {table}") for table in answer.absent}
+    for table, right in _READING_ALL:
+        if table not in found and ("USAGE" in answer.schema_lacks or f"{table}: {right}" in answer.missing):
+            message = f"The role {answer.user!r} may not read {ledger.schema}.{table}."
+            mine = replace(answer, missing=[entry for entry in answer.missing if entry == f"{table}: {right}"])
+            found[table] = _lacking(message, _table_grants(ledger, mine))
+    return found
 
 
 def _ask(queries: Queries, ledger: Ledger, needs: Sequence[Need]) -> _Answer:

@@ -210,7 +210,7 @@ class Run:
     def _look_again(self, step: Step) -> Result:
         """Whether the row that was in the way is the migration we meant to apply."""
         migration = step.migration
-        row = self._ledger.find(self._queries, migration)
+        row = self._ledger.find(self._queries, migration.label, migration.key)
         if row is None or row.checksum != migration.file.checksum or row.state != "applied":
             raise IntegrityError(
                 f"Another run recorded {migration.label} {migration.key} meanwhile, with other content.",

@@ -53,7 +53,7 @@ def take(session: Session, step: Step, books: Bookkeeper, ledger: Ledger, waitin
     """
     key = LockKey.of(ledger.schema, STATEMENTS)
     locking.hold(session.connection, key, waiting.wait_ms, waiting.tell)
-    row = ledger.find(session.connection, step.migration)
+    row = ledger.find(session.connection, step.migration.label, step.migration.key)
     if row is None:
         books.open(session)
         return Taken(0, Digest(), None, is_resumed=False)

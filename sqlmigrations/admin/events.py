@@ -2,22 +2,106 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery, Value
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from sqlmigrations.admin import story, words
+from sqlmigrations.admin.chronicle import entries
+from sqlmigrations.admin.filters import DatabaseFilter, EventFilter, LabelFilter, MigrationFilter, RunFilter
 from sqlmigrations.admin.readonly import ReadOnlyAdmin
-from sqlmigrations.models import SchemaMigrationEvent
+from sqlmigrations.admin.sight import sight
+from sqlmigrations.ledger import EVENTS
+from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent
+
+SHOWN_EVENTS = 50
 
 
 class SchemaMigrationEventAdmin(ReadOnlyAdmin):
     """Everything that happened, failures too."""
 
-    list_display = ("happened_at", "event", "label", "name", "reason", "db_user", "os_user", "host", "run_id")
-    list_filter = ("event", "label")
-    search_fields = ("label", "name", "db_user", "os_user")
-    show_full_result_count = False
+    table = EVENTS
+    list_display = ("happened_at", "what", "migration", "told", "by", "run")
+    list_filter = (DatabaseFilter, EventFilter, LabelFilter, MigrationFilter, RunFilter, "happened_at")
+    date_hierarchy = "happened_at"
+    search_fields = ("label", "name", "db_user", "os_user", "host")
+    search_help_text = _("A part of a label, of a name, of a user or of a host; or label.NNN_slug")
+    readonly_fields = ("what", "migration", "run")
+    fieldsets = (
+        (None, {"fields": ("what", "migration", "happened_at", "run")}),
+        (_("By whom"), {"fields": ("os_user", "host", "pid", "db_user", "git_commit")}),
+    )
 
-    @admin.display(description=_("reason"))
-    def reason(self, event: SchemaMigrationEvent) -> str:
-        """Why a person decided so."""
-        return event.reason
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The rows, each with the migration that is in force under its label and key, where that may be seen."""
+        in_force: Any = Value(None, BigIntegerField())
+        if self.views(request).history:
+            same = {name: OuterRef(name) for name in ("label", "key")}
+            rows = SchemaMigration.objects.using(sight(request).alias).filter(**same).order_by()
+            in_force = Subquery(rows.values("pk")[:1])
+        found: QuerySet[Any] = super().get_queryset(request).annotate(in_force=in_force)
+        return found
+
+    @admin.display(description=_("event"), ordering="event")
+    def what(self, event: SchemaMigrationEvent) -> str:
+        """What happened."""
+        return words.event(event.event)
+
+    @admin.display(description=_("migration"), empty_value="-")
+    def migration(self, event: SchemaMigrationEvent) -> str:
+        """To what, and the page of that while it is in force; events of a run have none."""
+        if not event.label:
+            return ""
+        name, url = (
+            f"{event.label}.{event.name}",
+            self.links(event).page(SchemaMigration, getattr(event, "in_force", None)),
+        )
+        return format_html('<a href="{}">{}</a>', url, name) if url else name
+
+    @admin.display(description=_("in words"), empty_value="-")
+    def told(self, event: SchemaMigrationEvent) -> str:
+        """What is worth knowing of it."""
+        return story.line(event.detail)
+
+    @admin.display(description=_("by whom"), ordering="os_user")
+    def by(self, event: SchemaMigrationEvent) -> str:
+        """Who, where, and as which database user."""
+        return event.by
+
+    @admin.display(description=_("run"))
+    def run(self, event: SchemaMigrationEvent) -> str:
+        """In which run, and where all of that is."""
+        url = self.links(event).listing(SchemaMigrationEvent, run=str(event.run_id))
+        return format_html('<a href="{}">{}</a>', url, str(event.run_id)[:8])
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: SchemaMigrationEvent | None = None,
+    ) -> HttpResponse:
+        """Adds what its detail says, and what else happened in its run."""
+        if obj is not None:
+            same_run = SchemaMigrationEvent.objects.using(obj._state.db).filter(run_id=obj.run_id).order_by("id")
+            shown = list(same_run.exclude(event__in=words.SINGLE_STATEMENTS)[: SHOWN_EVENTS + 1])
+            context |= {
+                "facts": list(story.facts(obj.detail)),
+                "recorded": story.whole(obj.detail) if self.views(request).sql else "",
+                "of_the_run": entries(shown[:SHOWN_EVENTS], self.links(obj)),
+                "has_more": len(shown) > SHOWN_EVENTS,
+                "run_url": self.links(obj).listing(SchemaMigrationEvent, run=str(obj.run_id)),
+            }
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def log_url(self, row: SchemaMigrationEvent) -> str | None:
+        """What else happened to its migration, or in its run where it is about none."""
+        if row.label:
+            return self.links(row).listing(SchemaMigrationEvent, migration=f"{row.label}.{row.key}")
+        return self.links(row).listing(SchemaMigrationEvent, run=str(row.run_id))

@@ -1,55 +1,99 @@
-"""The history as pages: the migrations in force, and what happened to each."""
+"""The history as pages: the migrations in force, and everything there is to know about each."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
-from django.utils.formats import localize
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
-from django.utils.timezone import is_aware, localtime
+from django.db.models import OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models.functions import Concat
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from sqlmigrations.admin import dossier, words
+from sqlmigrations.admin.filters import DatabaseFilter, LabelFilter, StateFilter
 from sqlmigrations.admin.readonly import ReadOnlyAdmin
+from sqlmigrations.admin.sight import sight
+from sqlmigrations.ledger import LEDGER
 from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent
-
-_SHOWN_EVENTS = 50
 
 
 class SchemaMigrationAdmin(ReadOnlyAdmin):
     """The migrations in force."""
 
-    list_display = ("__str__", "state", "applied_at", "duration", "applied_by", "late")
-    list_filter = ("label", "state", "late")
+    table = LEDGER
+    list_display = ("label", "name", "state_in_words", "applied_at", "duration", "by_whom")
+    list_display_links = ("name",)
+    list_filter = (DatabaseFilter, LabelFilter, StateFilter, "applied_at", "late")
+    date_hierarchy = "applied_at"
     search_fields = ("label", "name", "applied_by")
-    readonly_fields = ("duration", "events")
+    search_help_text = _("A part of a label, of a name or of a database user; or label.NNN_slug")
+    readonly_fields = ("state_in_words", "duration", "by_whom", "run", "statements", "remarks")
     fieldsets = (
-        (None, {"fields": ("label", "name", "state", "applied_at", "duration", "applied_by", "late", "events")}),
-        (_("Content"), {"fields": ("checksum", "sql_checksum", "checksum_algorithm", "mode", "statements_total")}),
-        (_("Run"), {"fields": ("run_id", "statements_done", "tool_version", "metadata")}),
+        (None, {"fields": ("label", "name", "state_in_words", "applied_at", "by_whom", "duration", "run", "remarks")}),
+        (_("Content"), {"fields": ("statements", "mode", "checksum", "sql_checksum", "checksum_algorithm")}),
+        (_("Recorded by"), {"fields": ("tool_version",)}),
     )
-    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The rows, each with who ran it, where events may be seen."""
+        who: Any = Value("", TextField())
+        if self.views(request).events:
+            same = {name: OuterRef(name) for name in ("label", "key", "run_id")}
+            events = SchemaMigrationEvent.objects.using(sight(request).alias).filter(**same).order_by()
+            who = Subquery(events.annotate(who=Concat("os_user", Value("@", TextField()), "host")).values("who")[:1])
+        found: QuerySet[Any] = super().get_queryset(request).annotate(who=who)
+        return found
+
+    @admin.display(description=_("state"), ordering="state")
+    def state_in_words(self, migration: SchemaMigration) -> str:
+        """What is recorded of it; whether the file agrees is on its page."""
+        return words.state(migration.state)
 
     @admin.display(description=_("duration"), ordering="execution_ms")
     def duration(self, migration: SchemaMigration) -> str:
-        """Milliseconds, or nothing when it was recorded without running."""
-        return "" if migration.execution_ms is None else f"{migration.execution_ms:.0f} ms"
+        """How long it ran."""
+        return words.duration(migration.execution_ms)
 
-    @admin.display(description=_("events"))
-    def events(self, migration: SchemaMigration) -> SafeString:
-        """What happened to this migration, the newest first."""
-        using = migration._state.db
-        found = SchemaMigrationEvent.objects.using(using).filter(label=migration.label, key=migration.key)
-        head = (_("When"), _("Event"), _("By"), _("Detail"))
-        rows = ((localize(_local(e.happened_at)), e.event, e.by, e.told) for e in found[:_SHOWN_EVENTS])
-        return format_html(
-            "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
-            format_html_join("", '<th scope="col">{}</th>', ((title,) for title in head)),
-            format_html_join("", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows),
-        )
+    @admin.display(description=_("by whom"), ordering="applied_by")
+    def by_whom(self, migration: SchemaMigration) -> str:
+        """The system's user and host where events may be seen, and the database's user."""
+        who: str = getattr(migration, "who", None) or ""
+        return f"{who} ({migration.applied_by})" if who else migration.applied_by
 
+    @admin.display(description=_("run"))
+    def run(self, migration: SchemaMigration) -> str:
+        """The run that applied it, and where all of that is."""
+        url = self.links(migration).listing(SchemaMigrationEvent, run=str(migration.run_id))
+        return format_html('<a href="{}">{}</a>', url, migration.run_id) if url else str(migration.run_id)
 
-def _local(moment: datetime) -> datetime:
-    """In the zone of the visitor; with USE_TZ off there is only one."""
-    return localtime(moment) if is_aware(moment) else moment
+    @admin.display(description=_("statements"))
+    def statements(self, migration: SchemaMigration) -> str:
+        """How many, and how many of them are done."""
+        done = {"done": migration.statements_done, "total": migration.statements_total}
+        return gettext("%(done)s of %(total)s") % done
+
+    @admin.display(description=_("remarks"), empty_value="-")
+    def remarks(self, migration: SchemaMigration) -> str:
+        """What is out of the ordinary."""
+        return "; ".join(words.remarks(migration.metadata, is_late=migration.late))
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: SchemaMigration | None = None,
+    ) -> HttpResponse:
+        """Adds what is not in the row: its file, its SQL, what happened."""
+        if obj is not None:
+            context |= {"dossier": dossier.of(obj, sight(request), self.links(obj), self.views(request))}
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def log_url(self, row: SchemaMigration) -> str | None:
+        """Everything that happened to it."""
+        return self.links(row).listing(SchemaMigrationEvent, migration=f"{row.label}.{row.key}")

@@ -1,24 +1,60 @@
-"""An admin for reading only, of tables that may not be there yet."""
+"""An admin for reading only, of tables that may not be there, in any of the databases."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.db import models
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 
-from sqlmigrations.backends.base import Reader
-from sqlmigrations.conf import load
-from sqlmigrations.exceptions import SqlMigrationsError, StatementFailed
-from sqlmigrations.ledger import Ledger, Tracking
+from sqlmigrations.admin.links import Links
+from sqlmigrations.admin.sight import DATABASE, sight
+from sqlmigrations.ledger import EVENTS, LEDGER
+from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent, SchemaMigrationText
+
+# ``label.NNN_slug``, with or without .sql.
+_NAMED = re.compile(r"(?P<label>\w+)\.(?P<name>[0-9]\S*?)(\.sql)?")
+
+
+class Listing(ChangeList):
+    """A list whose links lead to pages about the same database."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self._database = request.GET.get(DATABASE)
+        super().__init__(request, *args, **kwargs)
+
+    def url_for_result(self, result: models.Model) -> str:
+        """The page of a row."""
+        url: str = super().url_for_result(result)
+        return f"{url}?{urlencode({DATABASE: self._database})}" if self._database else url
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """An admin in which nothing can be added, changed or deleted; the tables may not be there yet."""
+    """An admin in which nothing can be added, changed or deleted.
 
+    Attributes:
+        table: The tracking table its rows are in.
+    """
+
+    table: ClassVar[str]
     actions = None
+    # A second COUNT(*) of everything beside the one of what was asked for, and one for each choice of each filter.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    class Media:
+        """Colours are Django's own variables, so that they follow its light and dark modes."""
+
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("sqlmigrations/admin.css",)}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Never."""
@@ -33,13 +69,74 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """No rows, instead of an error, before the first apply."""
+        """The rows of the database that the page is about; none, instead of an error, where they cannot be read."""
         found: QuerySet[Any] = super().get_queryset(request)
-        return found if _tracked(found.db) else found.none()
+        seen = sight(request)
+        return found.using(seen.alias) if seen.sees(self.table) else found.none()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Links of the list keep its database."""
+        return Listing
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, and why it is empty where the table cannot be read."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        notice = sight(request).hidden.get(self.table) if self.has_view_permission(request) else None
+        return super().changelist_view(request, {**(extra_context or {}), "notice": notice})
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Finds ``label.NNN_slug``, too, the way commands and messages name a migration."""
+        if named := _NAMED.fullmatch(search_term.strip()):
+            return queryset.filter(label=named["label"], name__startswith=named["name"]), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What happened is among the events: Django's own log knows of changes through the admin only."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        found = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, found):
+            raise PermissionDenied
+        url = self.log_url(found) if found else None
+        return HttpResponseRedirect(url) if url else super().history_view(request, object_id, extra_context)
+
+    def log_url(self, row: Any) -> str | None:
+        """The events that are the history of a row."""
+        raise NotImplementedError
+
+    def links(self, row: models.Model) -> Links:
+        """Where the other pages about the database of a row are."""
+        return Links(self.admin_site, row._state.db or DEFAULT_DB_ALIAS)
+
+    def views(self, request: HttpRequest) -> Views:
+        """What else of this database there is to be seen, by this visitor."""
+        seen, user = sight(request), request.user
+        return Views(
+            history=seen.sees(LEDGER) and user.has_perm(_view(SchemaMigration)),
+            events=seen.sees(EVENTS) and user.has_perm(_view(SchemaMigrationEvent)),
+            sql=user.has_perm(_view(SchemaMigrationText)),
+        )
 
 
-def _tracked(alias: str) -> bool:
-    try:
-        return Ledger(load().schema).tracking(Reader(alias)) is Tracking.PRESENT
-    except (SqlMigrationsError, StatementFailed):
-        return False
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What there is to be seen beside the row of a page.
+
+    Attributes:
+        history: The migrations in force.
+        events: What happened.
+        sql: The text of statements, as far as the visitor is concerned.
+    """
+
+    history: bool
+    events: bool
+    sql: bool
+
+
+def _view(model: type[models.Model]) -> str:
+    return f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"

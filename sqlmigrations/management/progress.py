@@ -15,7 +15,7 @@ from django.core.management.color import Style
 from sqlmigrations import glimpses, signals
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.glimpses import Pace
-from sqlmigrations.management import rendering, terminal
+from sqlmigrations.management import terminal
 from sqlmigrations.masking import mask
 from sqlmigrations.types import Glimpse, Outcome, Result
 
@@ -70,7 +70,7 @@ class Progress:
 
     def end(self, outcome: Outcome) -> None:
         """Ends its line by how it went."""
-        took = rendering.duration(outcome.duration_ms)
+        took = glimpses.taken(outcome.duration_ms)
         self._close(self._style.SUCCESS(f" {_WORDS[outcome.result]} ({took})"))
         if outcome.note:
             self.say(f"      {outcome.note}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
-from sqlmigrations.glimpses import portrait
+from sqlmigrations.glimpses import portrait, taken
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.sql import patience
 from sqlmigrations.sql.patience import PATIENT_MS, Waiting
@@ -76,16 +76,6 @@ def plan_lines(plan: Plan) -> Iterator[str]:
             facts.insert(0, f"resumes at statement {step.progress.done + 1}{_line(step.progress)}")
         yield f"  {step.migration.id}"
         yield f"      {', '.join(facts)}"
-
-
-def duration(milliseconds: float) -> str:
-    """``3 ms``, ``4.2 s``, ``2 min 5 s``."""
-    if milliseconds < 1_000:
-        return f"{milliseconds:.0f} ms"
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1_000:.1f} s"
-    minutes, rest = divmod(round(milliseconds / 1_000), 60)
-    return f"{minutes} min {rest} s"
 
 
 def error_document(error: SqlMigrationsError) -> dict[str, object]:
@@ -179,7 +169,7 @@ def _line(progress: Progress, before: str = " (line ", after: str = ")") -> str:
 
 
 def _timeout(milliseconds: int | None, otherwise: str) -> str:
-    return otherwise if milliseconds is None else duration(milliseconds)
+    return otherwise if milliseconds is None else taken(milliseconds)
 
 
 def _lock_timeout(step: Step) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.core.management.color import no_style
 
+from sqlmigrations import glimpses
 from sqlmigrations.exceptions import ExitCode, Interrupted, MigrationFailed, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
 from sqlmigrations.management import interrupts, rendering
@@ -164,7 +165,7 @@ class Command(SqlMigrationsCommand):
         faked = sum(outcome.result is Result.FAKED for outcome in outcomes)
         done = len(outcomes) - skipped - faked
         parts = [f"{done} applied", *([f"{faked} recorded without running"] if faked else []), f"{skipped} skipped"]
-        self.progress.say(f"{', '.join(parts)}, {rendering.duration(elapsed_s * 1000)} in all.")
+        self.progress.say(f"{', '.join(parts)}, {glimpses.taken(elapsed_s * 1000)} in all.")
 
 
 def _options(options: dict[str, Any]) -> Options:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from sqlmigrations import glimpses
 from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ExitCode
@@ -81,7 +82,7 @@ def _line(entry: MigrationStatus) -> str:
     elif entry.applied:
         took = entry.applied.execution_ms
         parts.append(f"applied {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
-        parts.append("recorded without running" if took is None else rendering.duration(took))
+        parts.append("recorded without running" if took is None else glimpses.taken(took))
     parts.append("rollback ready" if entry.rollback_ready else "no rollback")
     return "  ".join(parts[:1]) + "  (" + ", ".join(parts[1:]) + ")"
 

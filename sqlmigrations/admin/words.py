@@ -1,0 +1,63 @@
+"""The words for states and events, as visitors read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from sqlmigrations.glimpses import taken
+
+# What is recorded -> what is shown. A word that is not here, of a newer version, is shown as it is recorded.
+STATES = {"applied": _("applied"), "running": _("running"), "partial": _("half done")}
+EVENTS = {
+    "run_started": _("run started"),
+    "applied": _("applied"),
+    "faked": _("recorded without running"),
+    "failed": _("failed"),
+    "run_finished": _("run finished"),
+    "begun": _("begun"),
+    "resumed": _("resumed"),
+    "statement_started": _("statement started"),
+    "statement_finished": _("statement finished"),
+    "statement_failed": _("statement failed"),
+    "statement_rebuilt": _("remains of a statement removed"),
+    "statement_resolved": _("statement decided about"),
+    "accepted": _("change accepted"),
+    "forgotten": _("record forgotten"),
+    "resolved": _("resolved by decision"),
+}
+FAILURES = ("failed", "statement_failed")
+# One for every statement of a file: a page about the file itself leaves them out.
+SINGLE_STATEMENTS = ("statement_started", "statement_finished")
+
+
+def state(recorded: str) -> str:
+    """The state of a record."""
+    return str(STATES.get(recorded, recorded))
+
+
+def remarks(metadata: Mapping[str, Any], *, is_late: bool) -> Iterator[str]:
+    """What is out of the ordinary about a record."""
+    if is_late:
+        yield gettext("applied although a higher number was")
+    if metadata.get("faked"):
+        yield gettext("recorded without running")
+    if metadata.get("empty"):
+        yield gettext("no statement in it")
+    if metadata.get("irreversible"):
+        yield gettext("cannot be undone: %(why)s") % {"why": metadata["irreversible"]}
+    if stopped := metadata.get("stopped"):
+        yield gettext("stopped at statement %(number)s, line %(line)s: %(why)s") % {"why": "", "line": "?", **stopped}
+
+
+def event(recorded: str) -> str:
+    """What happened."""
+    return str(EVENTS.get(recorded, recorded))
+
+
+def duration(milliseconds: float | None) -> str:
+    """How long it took, in the unit that fits."""
+    return str(_("not run")) if milliseconds is None else taken(milliseconds)
