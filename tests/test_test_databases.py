@@ -33,7 +33,6 @@ def workshop(tmp_path: Path, fresh_database: Database) -> Iterator[Workshop]:
 def test_manage_py_test_has_the_objects_and_leaves_nothing(workshop: Workshop, options: tuple[str, ...]) -> None:
     ended = workshop.manage("test", *options)
 
-    assert ended.stderr.endswith("OK\nDestroying test database for alias 'default'...\n") or options, ended.stderr
     assert "\nRan 3 tests in " in ended.stderr
     assert ended.returncode == 0, ended.stderr
     assert (workshop.test_databases(), workshop.connections()) == ([], 0)
@@ -71,3 +70,58 @@ def test_a_database_kept_by_pytest_is_used_again_and_made_anew_when_a_file_chang
     assert "3 errors" in changed.stdout
     assert REFUSED.search(re.sub("(?m)^E( {11}|$)", "", changed.stdout)), changed.stdout
     assert "1 passed" in anew.stdout
+
+
+FLUSHING = """
+import pytest
+from django.apps import apps
+from django.test import TransactionTestCase
+
+from shop.models import Customer, Note
+from sqlmigrations.models import SchemaMigration
+from sqlmigrations.test import CascadingFlushMixin
+
+
+class PlainTests(TransactionTestCase):
+    def test_nothing(self):
+        pass
+
+
+class CuredTests(CascadingFlushMixin, TransactionTestCase):
+    sql_seeds = ("shop.004_customers",)
+
+    def test_once(self):
+        ada = Customer.objects.get()
+        assert ada.name == "Ada"
+        assert Note.objects.count() == 0
+        assert SchemaMigration.objects.count() == 5
+        Note.objects.create(customer=ada, body="gone after the test")
+
+    test_again = test_once
+
+
+@pytest.mark.django_db(transaction=True, available_apps=[config.name for config in apps.get_app_configs()])
+@pytest.mark.parametrize("time", ["once", "again"])
+def test_by_marker(time):
+    assert Note.objects.count() == 0
+    Note.objects.create(customer=Customer.objects.create(name="Eve"), body="gone after the test")
+"""
+
+
+def test_a_flush_that_a_raw_table_stands_in_the_way_of_is_cured_by_the_mixin(workshop: Workshop) -> None:
+    workshop.write("shop/tests_flush.py", FLUSHING)
+
+    plain, cured = (workshop.manage("test", f"shop.tests_flush.{name}Tests") for name in ("Plain", "Cured"))
+
+    assert 'cannot truncate a table referenced in a foreign key constraint\nDETAIL:  Table "shop_note"' in plain.stderr
+    assert plain.stderr.endswith("FAILED (errors=1)\nDestroying test database for alias 'default'...\n")
+    assert cured.stderr.endswith("OK\nDestroying test database for alias 'default'...\n"), cured.stderr
+    assert "\nRan 2 tests in " in cured.stderr
+
+
+def test_with_pytest_the_mixin_and_the_apps_of_the_marker_cure_it(workshop: Workshop) -> None:
+    workshop.write("shop/tests_flush.py", FLUSHING)
+
+    ended = workshop.pytest("shop/tests_flush.py", "-k", "not Plain")
+
+    assert "4 passed, 1 deselected" in ended.stdout, ended.stdout

@@ -81,7 +81,9 @@ INDEX = "CREATE INDEX CONCURRENTLY shop_note_customer_idx ON shop_note (customer
 SEED = """
 CREATE TABLE shop_kind (name text PRIMARY KEY);
 INSERT INTO shop_kind SELECT model FROM django_content_type WHERE app_label = 'shop';
-INSERT INTO shop_customer (name) VALUES ('Ada');
+"""
+CUSTOMERS = """
+INSERT INTO shop_customer (name) SELECT 'Ada' WHERE NOT EXISTS (SELECT FROM shop_customer WHERE name = 'Ada');
 """
 TESTS = """
 from django.core.management import call_command
@@ -134,7 +136,8 @@ class Workshop:
         made.write("shop/models.py", MODELS)
         made.write("shop/migrations/0001_initial.py", MIGRATION)
         made.write("shop/tests.py", TESTS)
-        for name, sql in (("001_notes", NOTES), ("002_note_index", INDEX), ("003_seed", SEED)):
+        files = {"001_notes": NOTES, "002_note_index": INDEX, "003_seed": SEED, "004_customers": CUSTOMERS}
+        for name, sql in files.items():
             made.write(f"shop/migrations_sql/{name}.sql", sql)
         return made
 
