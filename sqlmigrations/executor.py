@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from sqlmigrations import adoption, conf, inquiry, lease, pooling, rights, routes
+from sqlmigrations import adoption, conf, django_graph, inquiry, lease, pooling, rights, routes
 from sqlmigrations import plan as planning
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.aliases import credentials, wrapper
@@ -25,7 +25,7 @@ from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.options import DEFAULTS, Options
-from sqlmigrations.pending import Terms
+from sqlmigrations.pending import Terms, asks_django
 from sqlmigrations.plan import Plan
 from sqlmigrations.records import RunMark
 from sqlmigrations.repair import propose
@@ -197,8 +197,13 @@ class Executor:
         return RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
 
     def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
-        plan = planning.build(loaded, rows, self._terms(options), options.target)
-        return planning.for_recording(plan) if options.mode is RunMode.FAKE else plan
+        terms = self._terms(options, loaded)
+        if options.mode is RunMode.FAKE:
+            # What is only recorded was run by hand, whatever Django has done.
+            return planning.for_recording(planning.build(loaded, rows, terms, options.target))
+        if asks_django(loaded, rows):
+            terms = replace(terms, django=django_graph.read(self.database))
+        return planning.build(loaded, rows, terms, options.target)
 
     def _guarded(self, plan: Plan, queries: Queries, rows: Sequence[Applied], options: Options) -> Plan:
         """A database made by hand is adopted by recording, not by running into what exists."""
@@ -212,7 +217,7 @@ class Executor:
             raise refusal
 
     def _status(self, loaded: Loaded, tracking: Tracking, rows: Sequence[Applied]) -> Status:
-        plan = planning.build(loaded, rows, self._terms(DEFAULTS), EVERYTHING)
+        plan = self._build(loaded, rows, DEFAULTS)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
         findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
         return Status(self.database, plan.comparison.entries, findings, present, plan.dangers)
@@ -229,7 +234,7 @@ class Executor:
             )
         return loaded
 
-    def _terms(self, options: Options) -> Terms:
+    def _terms(self, options: Options, loaded: Loaded) -> Terms:
         settings = self.settings
         return Terms(
             database=self.database,
@@ -239,6 +244,7 @@ class Executor:
             lock_timeout_ms=settings.lock_timeout_ms,
             statement_timeout_ms=settings.statement_timeout_ms,
             credentials=credentials(self.database) | credentials(settings.direct.get(self.database, self.database)),
+            routed_away=routes.kept_out(self.database, loaded.migrations),
         )
 
     def _rows_at_hand(self) -> tuple[Applied, ...]:

@@ -153,6 +153,16 @@ def advice(server: ServerError, blockers: Sequence[Blocker] = ()) -> str:
     return f"{_ADVICE.get(server.sqlstate, fallback)} Then run  {APPLY}"
 
 
+def on(database: str) -> str:
+    """The option that names the database, where it has to be named."""
+    return "" if database == "default" else f" --database {database}"
+
+
+def migrate(app: str, name: str, database: str = "default") -> str:
+    """The command by which Django applies its own migrations: all, those of an app, or those up to a name."""
+    return " ".join([f"python manage.py migrate{on(database)}", *filter(None, (app, name))])
+
+
 def repair(action: str, id: str, *options: str) -> str:
     """The command by which a person decides about the record of a migration, ``label.NNN_slug``."""
     label, _, name = id.partition(".")

@@ -20,7 +20,7 @@ from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, Sql
 
 IN_FORCE = "applied"
 # Findings that come from the ledger, not from the files alone.
-LEDGER_RULES = frozenset({"modified", "renamed", "missing", "late"})
+LEDGER_RULES = frozenset({"modified", "renamed", "missing", "late", "faked"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlmigrations import graph
+from sqlmigrations import graph, waiting
 from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, outline, parse
-from sqlmigrations.types import Applied, Finding, Mode, Severity, SqlMigration, State
+from sqlmigrations.types import (
+    Applied,
+    DjangoHistory,
+    Finding,
+    Hold,
+    MigrationStatus,
+    Mode,
+    Severity,
+    SqlMigration,
+    State,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the caller and the settings allow.
+    """What the caller and the settings allow, and what Django knows.
 
     Attributes:
         database: The alias the plan is for.
@@ -24,6 +34,9 @@ class Terms:
         lock_timeout_ms: ``None`` means the server's deadlock_timeout plus one second.
         statement_timeout_ms: ``None`` leaves what the role has.
         credentials: Secrets of the alias itself.
+        routed_away: Ids of migrations that the routers keep out of this database.
+        django: What Django knows of its own migrations here. ``None`` where it does not matter: then none is waited
+            for, and what runs in one of them is a file like any other.
     """
 
     database: str
@@ -33,6 +46,8 @@ class Terms:
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
     credentials: frozenset[str] = field(default=frozenset(), repr=False)
+    routed_away: frozenset[str] = frozenset()
+    django: DjangoHistory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +56,14 @@ class Order:
 
     Attributes:
         edges: What each waits for.
+        holds: Those that are left to ``migrate`` or held back behind them, by id.
         is_sound: Whether their directives and dependencies let them be looked at one after the other.
     """
 
     comparison: Comparison
     scripts: Sequence[Script]
     edges: Mapping[str, tuple[str, ...]]
+    holds: Mapping[str, Hold]
     disagreements: tuple[Finding, ...]
     is_sound: bool
 
@@ -54,6 +71,12 @@ class Order:
 def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
     """What is wrong with the files in themselves, whatever the ledger says and whatever their statements do."""
     return arrange(loaded, (), terms, read=outline).disagreements
+
+
+def asks_django(loaded: Loaded, ledger: Sequence[Applied]) -> bool:
+    """Whether any file that is not recorded can name a migration of Django's: a glance, for asking has a price."""
+    recorded = {(row.label, row.key) for row in ledger}
+    return any("django:" in m.file.text for m in loaded.migrations if (m.label, m.key) not in recorded)
 
 
 def arrange(
@@ -69,15 +92,29 @@ def arrange(
     """
     comparison = compare(loaded, ledger)
     scripts, faults, elsewhere = _pending(comparison, terms, read)
-    final = {script.migration.id for script in scripts if script.directives.irreversible}
-    entries = (entry for entry in comparison.entries if entry.id not in elsewhere)
-    entries = (replace(entry, rollback_ready=False) if entry.id in final else entry for entry in entries)
-    comparison = replace(comparison, entries=tuple(entries))
-    edges, unknown = graph.resolve(scripts, {entry.id for entry in comparison.entries}, elsewhere)
+    known = {entry.id for entry in comparison.entries} - elsewhere
+    edges, unknown = graph.resolve(scripts, known, elsewhere)
     ordered, cycles = graph.order(scripts, edges)
+    holds: Mapping[str, Hold] = {}
+    if terms.django is not None:
+        begun = {entry.id for entry in comparison.entries if entry.progress is not None}
+        faults += waiting.faults(scripts, begun, terms.django, terms.database)
+        holds = waiting.holds(ordered, edges, begun, terms.django, terms.database)
     broken = (f for f in comparison.findings if f.severity is Severity.ERROR)
     disagreements = (*loaded.findings, *broken, *faults, *unknown, *cycles)
-    return Order(comparison, ordered, edges, disagreements, is_sound=not cycles and not faults)
+    final = {script.migration.id for script in scripts if script.directives.irreversible}
+    entries = (_seen(entry, final, holds) for entry in comparison.entries if entry.id not in elsewhere)
+    comparison = replace(comparison, entries=tuple(entries))
+    return Order(comparison, ordered, edges, holds, disagreements, is_sound=not cycles and not faults)
+
+
+def _seen(entry: MigrationStatus, final: set[str], holds: Mapping[str, Hold]) -> MigrationStatus:
+    """An entry with what only its text says."""
+    if entry.id in final:
+        entry = replace(entry, rollback_ready=False)
+    if (hold := holds.get(entry.id)) is None:
+        return entry
+    return replace(entry, hold=hold, state=State.WAITING if hold.by == entry.id else entry.state)
 
 
 def _pending(
@@ -95,37 +132,15 @@ def _pending(
         if begun:
             # What is left of it may all fit into one transaction; its record does not.
             script = replace(script, mode=Mode.STATEMENTS)
-        alias = script.directives.database or terms.database
+        alias = script.directives.database
         faults += script.faults
-        faults += _not_yet(script)
-        if alias not in terms.databases:
+        if alias is not None and alias not in terms.databases:
             faults.append(_unknown_alias(script, alias, terms))
-        elif alias != terms.database:
+        elif alias != terms.database if alias is not None else entry.id in terms.routed_away:
             elsewhere.add(entry.id)
         else:
             scripts.append(script)
     return scripts, faults, elsewhere
-
-
-def _not_yet(script: Script) -> list[Finding]:
-    migration, named = script.migration, script.directives
-    words = [(d, f"depends: {d.id} - dependencies on Django migrations are") for d in named.django_depends]
-    if named.runs_in is not None:
-        words.append((named.runs_in, "runs-in: applying a file from a Django migration is"))
-    remedy = "Take it out of the line; run manage.py migrate before or after manage.py sqlmigrate_apply."
-    return [
-        Finding(
-            "not-supported",
-            Severity.ERROR,
-            f"{what} not supported by this version.",
-            remedy,
-            migration.id,
-            migration.file.location,
-            django.line,
-            1,
-        )
-        for django, what in words
-    ]
 
 
 def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlmigrations import lint
+from sqlmigrations import lint, waiting
 from sqlmigrations.exceptions import IntegrityError, PartialMigration, SqlMigrationsError, UnsafePlan
 from sqlmigrations.integrity import LEDGER_RULES, Comparison
 from sqlmigrations.loader import Loaded
@@ -13,7 +13,16 @@ from sqlmigrations.parser import Script
 from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.target import Target, choose
-from sqlmigrations.types import TRACKING_LABEL, Applied, Finding, Pooling, Progress, Severity, SqlMigration
+from sqlmigrations.types import (
+    TRACKING_LABEL,
+    Applied,
+    Finding,
+    MigrationStatus,
+    Pooling,
+    Progress,
+    Severity,
+    SqlMigration,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Plan:
         dangers: Contents that certainly fail or break recording.
         warnings: What is safe to run but deserves a look, notes included.
         creates: Relations whose creation fails where they exist already, and the migration of each.
+        held: What is asked for and left alone: files that ``migrate`` applies, and those that come after them.
         pooling: What stands between the runner and the server.
         hand_made: Set where the database has such relations and nothing is recorded.
     """
@@ -61,6 +71,7 @@ class Plan:
     dangers: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     creates: Mapping[lint.Name, SqlMigration] = field(default_factory=dict)
+    held: tuple[MigrationStatus, ...] = ()
     pooling: Pooling = Pooling.NONE
     hand_made: SqlMigrationsError | None = None
 
@@ -68,6 +79,9 @@ class Plan:
         """The error that stops the run before its first statement, or ``None`` when it may start."""
         if any(finding.rule == "partial" for finding in self.disagreements):
             return PartialMigration("A migration is half done; nothing has run.", findings=self.disagreements)
+        if self.disagreements and all(finding.rule == waiting.UNAPPLIED for finding in self.disagreements):
+            message = "Migrations of Django's have to be applied first; nothing has run."
+            return IntegrityError(message, findings=self.disagreements)
         if self.disagreements:
             recorded = any(finding.rule in LEDGER_RULES for finding in self.disagreements)
             what = "do not agree with what is recorded" if recorded else "are not in order"
@@ -87,19 +101,22 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     order = arrange(loaded, ledger, terms)
     comparison = order.comparison
     chosen = choose(order.scripts, order.edges, target, loaded)
-    steps = tuple(_step(script, comparison, terms) for script in chosen)
+    steps = tuple(_step(script, comparison, terms) for script in chosen if script.migration.id not in order.holds)
+    held = {script.migration.id for script in chosen} & order.holds.keys()
+    unmet = waiting.unmet([step.script for step in steps], terms.django, terms.database) if terms.django else []
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
     linted, creates = _lint(steps, terms) if order.is_sound else ([], {})
     return Plan(
         steps=steps,
         comparison=comparison,
-        disagreements=(*order.disagreements, *_late(steps, comparison, terms)),
+        disagreements=(*order.disagreements, *_late(chosen, comparison, terms), *unmet),
         dangers=(
             *(f for step in steps for f in step.script.dangers),
             *(f for f in linted if f.severity is Severity.ERROR),
         ),
         warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
         creates=creates,
+        held=tuple(entry for entry in comparison.entries if entry.id in held),
     )
 
 
@@ -142,20 +159,15 @@ def passwords(script: Script) -> frozenset[str]:
         return found
 
 
-def _late(steps: Sequence[Step], comparison: Comparison, terms: Terms) -> list[Finding]:
+def _late(chosen: Sequence[Script], comparison: Comparison, terms: Terms) -> list[Finding]:
     findings = []
     # One of two files with a number gets a higher one: that it is late as well would be noise.
-    renumbered = {finding.migration for finding in comparison.findings if finding.rule == "duplicate-version"}
-    for step in steps:
-        migration = step.migration
+    excused = {finding.migration for finding in comparison.findings if finding.rule == "duplicate-version"}
+    excused |= {entry.id for entry in comparison.entries if entry.progress is not None}
+    for script in chosen:
+        migration = script.migration
         newer = comparison.overtaken_by(migration)
-        if (
-            step.progress is not None
-            or newer is None
-            or migration.id in renumbered
-            or terms.allow_late
-            or step.script.directives.late
-        ):
+        if newer is None or migration.id in excused or terms.allow_late or script.directives.late:
             continue
         message = f"Late: {newer.name}, a higher number, is applied already."
         remedy = (

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from sqlmigrations.decision import Action, Decision, Proposal
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.guidance import APPLY, repair
+from sqlmigrations.guidance import APPLY, migrate, repair
 from sqlmigrations.integrity import compare
 from sqlmigrations.loader import Loaded
+from sqlmigrations.parser import parse
 from sqlmigrations.resolving import Ask, resolve
 from sqlmigrations.target import Target, unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, Mode, State
@@ -104,7 +105,7 @@ def _cannot_accept(entry: MigrationStatus) -> ConfigurationError:
         return ConfigurationError(message, remedy="Look at all of them: python manage.py sqlmigrate_status")
     if entry.applied is None:
         message = f"{entry.id} is {entry.state.value}: nothing is recorded of it, so there is nothing to accept."
-        remedy = f"Apply it: python manage.py sqlmigrate_apply {target}   or, when it was run by hand, record it: "
+        remedy = f"Apply it: {_applying(entry, target)}   or, when it was run by hand, record it: "
         return ConfigurationError(message, remedy=f"{remedy}python manage.py sqlmigrate_apply --fake {target}")
     if entry.state is State.PARTIAL:
         message = f"{entry.id} was begun and not finished (state {entry.applied.state}): only a whole one is accepted."
@@ -116,6 +117,11 @@ def _cannot_accept(entry: MigrationStatus) -> ConfigurationError:
     message = f"{entry.id} is {entry.state.value}: its file is not here, so there is nothing to accept."
     remedy = f"Bring the file back; or, when it is gone for good: {repair('forget', entry.id)}"
     return ConfigurationError(message, remedy=remedy)
+
+
+def _applying(entry: MigrationStatus, target: str) -> str:
+    named = parse(entry.migration).directives.runs_in if entry.migration else None
+    return migrate(named.app, named.name) if named else f"{APPLY} {target}"
 
 
 def _forget(decision: Decision, entry: MigrationStatus, entries: Sequence[MigrationStatus]) -> Proposal:

@@ -1,14 +1,14 @@
-"""Aliases as ways to a database: what is wrong with those that the settings name."""
+"""Aliases as ways to a database: those that lead nowhere, and what the routers keep out of one."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, router
 
 from sqlmigrations.exceptions import ConfigurationError
-from sqlmigrations.types import Finding, Severity
+from sqlmigrations.types import TRACKING_LABEL, Finding, Severity, SqlMigration
 
 
 def problems(direct: Mapping[str, str], session_pooled: Collection[str]) -> Iterator[Finding]:
@@ -49,6 +49,20 @@ def refuse_mere_way(database: str, direct: Mapping[str, str]) -> None:
                 f"{through!r} is only the way by which runs on {alias!r} connect (SQLMIGRATIONS['DIRECT']).",
                 remedy=f"python manage.py sqlmigrate_apply --database {alias}",
             )
+
+
+def allows(alias: str, label: str, name: str) -> bool:
+    """Whether the routers let an SQL file into a database, as far as it has no ``database:`` line.
+
+    They are asked as for a migration of the app with this label, with the hint ``sql_migration``. Our own files go
+    wherever a record is to be kept.
+    """
+    return label == TRACKING_LABEL or bool(router.allow_migrate(alias, label, sql_migration=name))
+
+
+def kept_out(alias: str, migrations: Iterable[SqlMigration]) -> frozenset[str]:
+    """The ids of those that the routers do not let into a database."""
+    return frozenset(m.id for m in migrations if not allows(alias, m.label, m.name))
 
 
 def _is_postgresql(alias: str) -> bool:

@@ -8,17 +8,19 @@ from dataclasses import asdict
 
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
 from sqlmigrations.glimpses import portrait, taken
+from sqlmigrations.guidance import APPLY, on
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.sql import patience
 from sqlmigrations.sql.patience import PATIENT_MS, Waiting
-from sqlmigrations.types import Finding, Mode, Outcome, Progress, Severity
+from sqlmigrations.types import Finding, Hold, MigrationStatus, Mode, Outcome, Progress, Severity
 
+_SHOWN = 5
 _PATIENT, _BRIEF = f"{PATIENT_MS // 1000} s", "deadlock_timeout + 1 s"
 # In any language. The other lines of a context quote statements and rows, with anybody's values in them.
 _FUNCTION = re.compile(r"[^\"'«»„]*\bPL/\w+|SQL function ")
 # The engine does not know how it was called; what people copy from a message has to be complete.
 _OUR_COMMANDS = re.compile(
-    r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell)\b(?! --database)"
+    r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell|migrate)\b(?! --database)"
 )
 
 
@@ -76,6 +78,38 @@ def plan_lines(plan: Plan) -> Iterator[str]:
             facts.insert(0, f"resumes at statement {step.progress.done + 1}{_line(step.progress)}")
         yield f"  {step.migration.id}"
         yield f"      {', '.join(facts)}"
+
+
+def held_lines(held: Sequence[MigrationStatus], database: str) -> Iterator[str]:
+    """What a run leaves alone: which files ``migrate`` applies, what comes after each, and what to type."""
+    held_back: dict[Hold, list[str]] = {}
+    for entry in held:
+        if entry.hold is not None:
+            held_back.setdefault(entry.hold, []).extend([entry.id] if entry.hold.by != entry.id else [])
+    for hold, others in held_back.items():
+        behind = f"; {_listed(others)} {'wait' if len(others) > 1 else 'waits'} for it" if others else ""
+        yield f"{hold.by} is applied by migrate ({hold.django.id}){behind}."
+    for first in list(held_back)[:1]:
+        again = f"   and then  {APPLY}{on(database)}" if any(held_back.values()) else ""
+        yield f"Next: {first.command}{again}"
+
+
+def held_document(entry: MigrationStatus) -> dict[str, object]:
+    """A file that a run leaves alone, as JSON carries it."""
+    next_command = entry.hold.command if entry.hold else ""
+    return {"id": entry.id, "state": entry.state.value, "waits_for": waits_for(entry), "next": next_command}
+
+
+def waits_for(entry: MigrationStatus) -> str | None:
+    """The migration of Django's that applies it, or the file before it that waits for one."""
+    if entry.hold is None:
+        return None
+    return entry.hold.django.id if entry.hold.by == entry.id else entry.hold.by
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names if len(names) <= _SHOWN else [*names[:_SHOWN], f"{len(names) - _SHOWN} more"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def error_document(error: SqlMigrationsError) -> dict[str, object]:

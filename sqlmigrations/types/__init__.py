@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlmigrations.types.django import DjangoHistory, DjangoNode, Hold
 from sqlmigrations.types.files import (
     TRACKING_LABEL,
     Allowance,
@@ -24,9 +25,12 @@ __all__ = [
     "Blocker",
     "Dependency",
     "Directives",
+    "DjangoHistory",
     "DjangoMigration",
+    "DjangoNode",
     "Finding",
     "Glimpse",
+    "Hold",
     "MigrationStatus",
     "Mode",
     "OnMigrate",

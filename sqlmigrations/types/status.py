@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from sqlmigrations.types.django import Hold
 from sqlmigrations.types.files import SqlMigration
 from sqlmigrations.types.findings import Finding, Severity
 
@@ -92,6 +93,7 @@ class MigrationStatus:
 
     Attributes:
         progress: Of a partial one that the next run goes on with.
+        hold: Why the next run leaves it alone, where it does though it is not recorded.
     """
 
     state: State
@@ -99,6 +101,7 @@ class MigrationStatus:
     applied: Applied | None
     rollback_ready: bool
     progress: Progress | None = None
+    hold: Hold | None = None
 
     @property
     def has_stopped(self) -> bool:

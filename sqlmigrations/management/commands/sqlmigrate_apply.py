@@ -19,7 +19,7 @@ from sqlmigrations.masking import mask_lines
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import Target
-from sqlmigrations.types import Finding, Result, Severity
+from sqlmigrations.types import Finding, Outcome, Result, Severity
 
 _SHOWN_STATEMENTS = 200
 _STATEMENT_WIDTH = 100
@@ -78,10 +78,11 @@ class Command(SqlMigrationsCommand):
             self.document(
                 {
                     "database": executor.database,
-                    "result": "pending" if plan.steps else "ok",
+                    "result": "pending" if plan.steps or plan.held else "ok",
                     "exit_code": int(_check_code(plan)) if check else 0,
                     "pooling": plan.pooling.value,
                     "steps": [rendering.step_document(step) for step in plan.steps],
+                    "held": [rendering.held_document(entry) for entry in plan.held],
                     "findings": [rendering.finding_document(finding) for finding in plan.warnings],
                     "error": None,
                 }
@@ -90,11 +91,14 @@ class Command(SqlMigrationsCommand):
             self.stdout.write(self.style.MIGRATE_HEADING("Planned SQL migrations:"))
             for line in rendering.plan_lines(plan):
                 self.stdout.write(line)
+            for line in rendering.held_lines(plan.held, executor.database):
+                self.stdout.write(f"  {line}")
             self._warn(plan.warnings)
         if refusal is not None:
             raise refusal
         if check:
-            self.end(_check_code(plan), f"SQL migrations that are pending: {len(plan.steps)}.")
+            pending = len(plan.steps) + len(plan.held)
+            self.end(_check_code(plan), f"SQL migrations that are pending: {pending}.")
 
     def _apply(self, executor: Executor, order: Options) -> None:
         started = time.perf_counter()
@@ -157,15 +161,22 @@ class Command(SqlMigrationsCommand):
     def _summarise(self, database: str, run: Run | None, elapsed_s: float) -> None:
         if self.json:
             self.document(_document(database, run) | {"result": "ok", "exit_code": 0, "error": None})
+        held = run.plan.held if run else ()
         outcomes = run.outcomes if run else []
-        if not outcomes:
-            self.progress.say("All migrations are already applied!")
-            return
-        skipped = sum(outcome.result is Result.SKIPPED for outcome in outcomes)
-        faked = sum(outcome.result is Result.FAKED for outcome in outcomes)
-        done = len(outcomes) - skipped - faked
-        parts = [f"{done} applied", *([f"{faked} recorded without running"] if faked else []), f"{skipped} skipped"]
-        self.progress.say(f"{', '.join(parts)}, {glimpses.taken(elapsed_s * 1000)} in all.")
+        if outcomes:
+            self.progress.say(_totals(outcomes, elapsed_s))
+        else:
+            self.progress.say("Nothing to apply now." if held else "All migrations are already applied!")
+        for line in rendering.held_lines(held, database):
+            self.progress.say(self.style.NOTICE(line))
+
+
+def _totals(outcomes: Sequence[Outcome], elapsed_s: float) -> str:
+    skipped = sum(outcome.result is Result.SKIPPED for outcome in outcomes)
+    faked = sum(outcome.result is Result.FAKED for outcome in outcomes)
+    done = len(outcomes) - skipped - faked
+    parts = [f"{done} applied", *([f"{faked} recorded without running"] if faked else []), f"{skipped} skipped"]
+    return f"{', '.join(parts)}, {glimpses.taken(elapsed_s * 1000)} in all."
 
 
 def _options(options: dict[str, Any]) -> Options:
@@ -183,7 +194,7 @@ def _options(options: dict[str, Any]) -> Options:
 def _check_code(plan: Plan) -> ExitCode:
     if any(step.progress is not None and step.progress.has_stopped for step in plan.steps):
         return ExitCode.PARTIAL
-    return ExitCode.PENDING if plan.steps else ExitCode.OK
+    return ExitCode.PENDING if plan.steps or plan.held else ExitCode.OK
 
 
 def _document(database: str, run: Run | None) -> dict[str, object]:
@@ -193,4 +204,5 @@ def _document(database: str, run: Run | None) -> dict[str, object]:
         "run_id": str(run.mark.id) if run else None,
         "pooling": run.plan.pooling.value if run else None,
         "outcomes": [rendering.outcome_document(outcome) for outcome in outcomes],
+        "held": [rendering.held_document(entry) for entry in run.plan.held] if run else [],
     }

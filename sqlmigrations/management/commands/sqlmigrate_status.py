@@ -13,6 +13,7 @@ from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ExitCode
 from sqlmigrations.executor import Executor
+from sqlmigrations.guidance import APPLY, on
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand
 from sqlmigrations.types import MigrationStatus, Severity, State, Status
@@ -26,10 +27,11 @@ _MARKS = {
     State.MODIFIED: "[!]",
     State.MISSING: "[!]",
     State.PARTIAL: "[!]",
+    State.WAITING: "[ ]",
 }
 # Of a half-done file what is not done yet may have been changed.
 _CHANGED = (State.MODIFIED, State.REFORMATTED, State.PARTIAL)
-_COUNTED = (State.MODIFIED, State.REFORMATTED, State.MISSING, State.AHEAD, State.LATE, State.PARTIAL)
+_COUNTED = (State.MODIFIED, State.REFORMATTED, State.MISSING, State.AHEAD, State.LATE, State.PARTIAL, State.WAITING)
 
 
 class Command(SqlMigrationsCommand):
@@ -53,7 +55,8 @@ class Command(SqlMigrationsCommand):
         elif verbosity >= 1:
             self._print(status, verbosity)
         if options["check"]:
-            self.end(_check_code(status), f"{status.pending} pending, integrity {status.integrity}.")
+            waiting = f"{status.waiting} waiting, " if status.waiting else ""
+            self.end(_check_code(status), f"{status.pending} pending, {waiting}integrity {status.integrity}.")
 
     def _print(self, status: Status, verbosity: int) -> None:
         secrets = credentials(status.database)
@@ -67,15 +70,26 @@ class Command(SqlMigrationsCommand):
         for finding in status.findings:
             style = self.style.ERROR if finding.severity is Severity.ERROR else self.style.NOTICE
             self.stdout.write(style("\n".join(f"  {line}" for line in rendering.finding_lines(finding))))
-        if status.pending and status.integrity == "valid":
-            database = "" if status.database == "default" else f" --database {status.database}"
-            self.stdout.write(f"Next: python manage.py sqlmigrate_apply{database}")
+        if status.integrity == "valid":
+            for line in _next(status):
+                self.stdout.write(line)
+
+
+def _next(status: Status) -> list[str]:
+    if any(entry.state in (State.PENDING, State.LATE) and entry.hold is None for entry in status.migrations):
+        return [f"Next: {APPLY}{on(status.database)}"]
+    # Nothing can be applied before migrate has run; the states have said why.
+    held = [entry for entry in status.migrations if entry.hold is not None]
+    return list(rendering.held_lines(held, status.database))[-1:]
 
 
 def _line(entry: MigrationStatus) -> str:
     parts = [entry.name]
     if entry.state is not State.APPLIED:
         parts.append(entry.state.value)
+    if entry.hold is not None:
+        verb = "applied by migrate in" if entry.state is State.WAITING else "waits for"
+        parts.append(f"{verb} {rendering.waits_for(entry)}")
     if entry.applied and entry.state is State.PARTIAL:
         parts += [rendering.far(entry.progress)] if entry.progress else []
         parts.append(f"begun {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
@@ -108,7 +122,8 @@ def _check_code(status: Status) -> ExitCode:
         return ExitCode.PARTIAL
     if status.integrity != "valid":
         return ExitCode.INTEGRITY
-    return ExitCode.PENDING if status.pending or status.count(State.PARTIAL) else ExitCode.OK
+    is_pending = status.pending or status.waiting or status.count(State.PARTIAL)
+    return ExitCode.PENDING if is_pending else ExitCode.OK
 
 
 def _document(status: Status) -> dict[str, object]:
@@ -139,5 +154,6 @@ def _entry_document(entry: MigrationStatus) -> dict[str, object]:
         "rollback_ready": entry.rollback_ready,
         "statements_done": row.statements_done if row else None,
         "statements_total": row.statements_total if row else None,
+        "waits_for": rendering.waits_for(entry),
         "next_line": entry.progress.line if entry.progress else None,
     }

@@ -1,0 +1,114 @@
+"""What Django's own migration loader knows, and what it has recorded in one database, as a plain value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+
+from sqlmigrations.backends.aliases import wrapper
+from sqlmigrations.directives import FIRST, LATEST
+from sqlmigrations.types import DjangoHistory, DjangoNode
+from sqlmigrations.types.django import Key
+
+
+def read(database: str) -> DjangoHistory:
+    """Loads the migrations of all installed apps, and reads what is recorded of them: two queries, of reading only.
+
+    Django's own connection is used, as its loader does; it is closed again where it was not open before.
+
+    Args:
+        database: The alias.
+    """
+    connection = wrapper(database)
+    with _as_it_was(connection):
+        return _history(connection)
+
+
+def on_disk() -> DjangoHistory:
+    """The same without a database: nothing counts as applied."""
+    return _history(None)
+
+
+@contextmanager
+def _as_it_was(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    is_open = connection.connection is not None
+    try:
+        yield
+    finally:
+        if not is_open:
+            connection.close()
+
+
+def _history(connection: BaseDatabaseWrapper | None) -> DjangoHistory:
+    try:
+        loader = MigrationLoader(connection)
+    # Modules of migrations are anybody's code, and importing them may raise anything.
+    except Exception as error:
+        return DjangoHistory(fault=f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return DjangoHistory(
+        nodes=_nodes(loader),
+        migrated=frozenset(loader.migrated_apps),
+        unmigrated=frozenset(loader.unmigrated_apps),
+        wrappers=_wrappers(loader),
+    )
+
+
+def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:
+    # What is recorded and has no file any more was squashed, and what it was replaced by is no longer known.
+    nodes = {key: DjangoNode(*key, is_applied=True) for key in loader.applied_migrations or ()}
+    for key in loader.graph.nodes:
+        nodes[key] = _node(loader, key, key)
+    for key, migration in loader.replacements.items():
+        # A squash that is applied in part is not in the graph: its parts are, one by one.
+        into = key if key in loader.graph.nodes else migration.replaces[-1]
+        nodes.setdefault(key, _node(loader, key, into))
+        for app, name in migration.replaces:
+            if (app, name) not in loader.graph.nodes:
+                nodes[app, name] = _node(loader, (app, name), key)
+    for app in loader.migrated_apps:
+        leaves, roots = loader.graph.leaf_nodes(app), loader.graph.root_nodes(app)
+        nodes[app, LATEST] = DjangoNode(app, "", _all_applied(loader, leaves))
+        nodes[app, FIRST] = DjangoNode(
+            app, _reached_by(loader, roots[0]) if roots else "", _all_applied(loader, roots)
+        )
+    return nodes
+
+
+def _node(loader: MigrationLoader, key: Key, into: Key) -> DjangoNode:
+    applied: Any = loader.applied_migrations
+    return DjangoNode(key[0], _reached_by(loader, into), key in applied or into in applied)
+
+
+def _all_applied(loader: MigrationLoader, keys: Iterable[Key]) -> bool:
+    applied: Any = loader.applied_migrations
+    return all(key in applied for key in keys)
+
+
+def _reached_by(loader: MigrationLoader, key: Key) -> str:
+    """The shortest name that ``migrate`` takes for it: its number, where no other begins with it."""
+    app, name = key
+    number = name.partition("_")[0]
+    disk: Any = loader.disk_migrations
+    alike = [other for label, other in disk if label == app and other.startswith(number)]
+    return number if number.isdecimal() and alike == [name] else name
+
+
+def _wrappers(loader: MigrationLoader) -> dict[str, tuple[Key, ...]]:
+    found: dict[str, list[Key]] = defaultdict(list)
+    disk: Any = loader.disk_migrations
+    for key, migration in sorted(disk.items()):
+        for operation in _flat(migration.operations):
+            if applied := getattr(operation, "sql_migration", ""):
+                found[applied].append(key)
+    return {applied: tuple(keys) for applied, keys in found.items()}
+
+
+def _flat(operations: Iterable[Any]) -> Iterator[Any]:
+    for operation in operations:
+        yield operation
+        yield from _flat(getattr(operation, "database_operations", ()))
