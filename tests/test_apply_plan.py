@@ -56,6 +56,7 @@ def test_a_run_as_one_document(shop: LocalSite) -> None:
             {"id": "project.002_b", "result": "empty", "statements": 0, "attempts": 1},
             {"id": "project.003_c", "result": "applied", "statements": 1, "attempts": 1},
         ],
+        "held": [],
         "error": None,
     }
     assert "Applying project.001_a... OK (" in ended.stderr
@@ -67,7 +68,7 @@ def test_nothing_to_do_as_one_document(local_site: LocalSite) -> None:
     ended = local_site.run("sqlmigrate_apply", "--format", "json", check=True)
 
     known = {"schema": 1, "database": "default", "pooling": "none"}
-    expected = known | {"result": "ok", "exit_code": 0, "outcomes": [], "error": None}
+    expected = known | {"result": "ok", "exit_code": 0, "outcomes": [], "held": [], "error": None}
     assert document(ended.stdout) == expected
 
 
@@ -86,6 +87,7 @@ def test_a_failure_as_one_document(shop: LocalSite) -> None:
         "result": "error",
         "exit_code": 1,
         "outcomes": found["outcomes"],
+        "held": [],
         "error": {
             "type": "MigrationFailed",
             "message": "project.002_b failed and was rolled back.",
@@ -126,6 +128,7 @@ def test_a_refusal_as_one_document(shop: LocalSite) -> None:
         "pooling": None,
         "run_id": None,
         "outcomes": [],
+        "held": [],
         "result": "error",
         "exit_code": 4,
         "error": {
@@ -240,6 +243,7 @@ def test_a_plan_as_one_document(shop: LocalSite) -> None:
                 "rollback_ready": True,
             }
         ],
+        "held": [],
         "error": None,
     }
 

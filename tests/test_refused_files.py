@@ -21,8 +21,6 @@ def invoices(site: Site) -> Site:
     ("name", "sql", "code", "words"),
     [
         ("002_mixed.sql", f"SELECT 1;\n{CONCURRENTLY}", 6, "the file mixes it with statements that can"),
-        ("002_in.sql", "-- runs-in: django:shop.0004_x\nSELECT 1;\n", 4, "runs-in: applying a file from a Django"),
-        ("002_on.sql", "-- depends: django:shop.0004_x\nSELECT 1;\n", 4, "dependencies on Django migrations are not"),
         ("R__views.sql", "SELECT 1;\n", 4, "Repeatable files (R__slug.sql) are not supported"),
         ("001_invoices.verify.sql", "SELECT 1;\n", 4, "Verification files (.verify.sql) are not supported"),
     ],

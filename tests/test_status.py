@@ -62,6 +62,7 @@ def test_everything_applied_is_one_document(shop: LocalSite) -> None:
         "statements_done": 1,
         "statements_total": 1,
         "next_line": None,
+        "waits_for": None,
     }
     sums = {row["name"]: row["checksum"] for row in shop.ledger()}
     entries = [
@@ -80,7 +81,7 @@ def test_everything_applied_is_one_document(shop: LocalSite) -> None:
         "database": "default",
         "summary": {
             "total": 4, "applied": 4, "pending": 0, "modified": 0, "reformatted": 0, "missing": 0, "ahead": 0,
-            "late": 0, "partial": 0, "integrity": "valid",
+            "late": 0, "partial": 0, "waiting": 0, "integrity": "valid",
         },
         "migrations": [tracking, *entries],
         "findings": [],
@@ -99,7 +100,7 @@ def test_a_pending_entry_has_no_facts_of_an_application(local_site: LocalSite) -
         "id": "project.001_a", "label": "project", "version": "001", "name": "001_a", "state": "pending",
         "checksum": known.migration.file.checksum, "applied_checksum": None, "applied_at": None,
         "applied_by": None, "execution_ms": None, "mode": None, "rollback_ready": False,
-        "statements_done": None, "statements_total": None, "next_line": None,
+        "statements_done": None, "statements_total": None, "next_line": None, "waits_for": None,
     }  # fmt: skip
 
 
