@@ -76,8 +76,8 @@ CHECKS: list[Check] = []
 _ELSEWHERE = (
     "settings file-name file-kind duplicate-version twin-name orphan-down unreadable symlink not-a-file encoding nul "
     "lone-cr hidden-text unknown-directive directive unknown-dependency unapplied-dependency runs-in django-graph "
-    "faked cycle modified renamed missing late unterminated psql-command non-transactional transaction-pooler hand-made "
-    "partial"
+    "faked cycle modified renamed missing late unterminated psql-command non-transactional transaction-pooler "
+    "hand-made partial"
 )
 # The words of errors that other modules find; nothing allows them.
 FIRM = frozenset(_ELSEWHERE.split())
