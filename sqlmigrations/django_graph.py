@@ -103,8 +103,9 @@ def _wrappers(loader: MigrationLoader) -> dict[str, tuple[Key, ...]]:
     disk: Any = loader.disk_migrations
     for key, migration in sorted(disk.items()):
         for operation in _flat(migration.operations):
-            if applied := getattr(operation, "sql_migration", ""):
-                found[applied].append(key)
+            # By its name: the operation stands above this module, and a site may have derived its own from it.
+            if any(kind.__name__ == "ApplySQL" for kind in type(operation).__mro__):
+                found[f"{operation.label}.{operation.name}"].append(key)
     return {applied: tuple(keys) for applied, keys in found.items()}
 
 

@@ -13,11 +13,11 @@ from django.db.migrations.operations.base import Operation
 from django.test import override_settings
 
 
-class Wrap(Operation):
+class ApplySQL(Operation):
     """Says that it applies an SQL file, and does nothing."""
 
     def __init__(self, label: str, name: str) -> None:
-        self.sql_migration = f"{label}.{name}"
+        self.label, self.name = label, name
 
     def state_forwards(self, app_label: str, state: object) -> None:
         pass
@@ -45,7 +45,7 @@ class DjangoApp:
     ) -> None:
         """Makes or replaces a migration: after one of its own or of another app, with operations as source text."""
         (self.migrations / f"{name}.py").write_text(
-            "from django.db import migrations, models\n\nfrom tests.django_apps import Wrap\n\n\n"
+            "from django.db import migrations, models\n\nfrom tests.django_apps import ApplySQL\n\n\n"
             "class Migration(migrations.Migration):\n"
             f"    replaces = {[(self.label, replaced) for replaced in replaces]!r}\n"
             f"    dependencies = {list(after)!r}\n"

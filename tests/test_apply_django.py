@@ -22,7 +22,7 @@ def shop(local_site: LocalSite) -> Iterator[DjangoApp]:
     """An app with four migrations, the last of which applies the second of three files."""
     app = DjangoApp(local_site.folder, "shop")
     app.chain("0001_initial", "0002_taxes", "0003_prices")
-    app.write("0004_search", 'Wrap("project", "002_search")', after=[("shop", "0003_prices")])
+    app.write("0004_search", 'ApplySQL("project", "002_search")', after=[("shop", "0003_prices")])
     local_site.write("001_initial.sql", "CREATE TABLE a ();\n")
     local_site.write("002_search.sql", "-- runs-in: django:shop.0004_search\nCREATE TABLE b ();\n")
     local_site.write("003_ranking.sql", "CREATE TABLE c ();\n")

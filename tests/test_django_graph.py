@@ -149,8 +149,8 @@ def test_an_app_without_migrations_has_none_left(shop: DjangoApp, modules: dict[
 
 
 def test_the_wrappers_of_a_file_are_known_wherever_they_stand(shop: DjangoApp) -> None:
-    shop.write("0002_prices", 'Wrap("project", "003_x")', after=[("shop", "0001_initial")])
-    inner = 'migrations.SeparateDatabaseAndState(database_operations=[Wrap("project", "004_y")])'
+    shop.write("0002_prices", 'ApplySQL("project", "003_x")', after=[("shop", "0001_initial")])
+    inner = 'migrations.SeparateDatabaseAndState(database_operations=[ApplySQL("project", "004_y")])'
     shop.write("0003_taxes", inner, after=[("shop", "0002_prices")])
 
     assert read().wrappers == {"project.003_x": (("shop", "0002_prices"),), "project.004_y": (("shop", "0003_taxes"),)}
