@@ -61,7 +61,8 @@ def _dirs(value: Any) -> dict[str, Path]:
     bad = [label for label in value if not isinstance(label, str) or not label.isidentifier()]
     if bad:
         raise ValueError(f"labels that are identifiers; {bad[0]!r} is none")
-    if not all(isinstance(folder, str | Path) for folder in value.values()):
+    # An empty one would be the working directory, whichever that is.
+    if not all(isinstance(folder, str | Path) and str(folder) for folder in value.values()):
         raise ValueError("folders that are paths")
     return {label: Path(folder) for label, folder in value.items()}
 
@@ -229,7 +230,7 @@ def _read() -> tuple[dict[str, Any], list[Finding]]:
     findings: list[Finding] = []
     for key, value in raw.items():
         if key not in _KEYS:
-            near = difflib.get_close_matches(str(key), _KEYS, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(str(key).upper(), _KEYS, n=1, cutoff=0.5)
             hint = f"Did you mean {near[0]!r}?" if near else f"The keys are: {', '.join(_KEYS)}."
             findings.append(_finding(f"SQLMIGRATIONS has no key {key!r}.", hint))
             continue
@@ -243,8 +244,11 @@ def _read() -> tuple[dict[str, Any], list[Finding]]:
 
 def _source_problems(settings: Settings) -> Iterator[Finding]:
     installed = dict(_app_folders())
+    owners = {folder.resolve(): label for label, folder in installed.items()}
     for label, folder in settings.dirs.items():
         place = f"SQLMIGRATIONS['DIRS'][{label!r}]"
+        if (owner := owners.setdefault(folder.resolve(), label)) != label:
+            yield _finding(f"{place}: {folder} is the folder of {owner!r}, too.", "Remove one of the two.")
         if label in installed or label == TRACKING_LABEL:
             yield _finding(f"{place}: an installed app has this label.", "Choose another label.")
         if not folder.is_dir():

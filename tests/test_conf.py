@@ -25,7 +25,7 @@ def problem(message: str, remedy: str) -> Finding:
     return Finding("settings", Severity.ERROR, message, remedy)
 
 
-def refused(**given: Any) -> tuple[str, str]:
+def refused(given: dict[Any, Any]) -> tuple[str, str]:
     """Message and remedy of the only thing wrong with the settings."""
     with override_settings(SQLMIGRATIONS=given):
         (found,) = conf.problems()
@@ -105,10 +105,10 @@ def test_none_leaves_the_timeouts_to_the_server() -> None:
 
 @pytest.mark.parametrize(
     ("key", "remedy"),
-    [("DIR", "Did you mean 'DIRS'?"), ("lock_wait", None), ("X", None)],
+    [("DIR", "Did you mean 'DIRS'?"), ("lock_wait", "Did you mean 'LOCK_WAIT'?"), ("X", None), (3, None)],
 )
-def test_an_unknown_key_is_reported_with_the_nearest(key: str, remedy: str | None) -> None:
-    assert refused(**{key: 1}) == (
+def test_an_unknown_key_is_reported_with_the_nearest(key: Any, remedy: str | None) -> None:
+    assert refused({key: 1}) == (
         f"SQLMIGRATIONS has no key {key!r}.",
         remedy or f"The keys are: {', '.join(conf.KEYS)}.",
     )
@@ -121,6 +121,7 @@ def test_an_unknown_key_is_reported_with_the_nearest(key: str, remedy: str | Non
         ("DIRS", {"my-sql": "x"}, "labels that are identifiers; 'my-sql' is none"),
         ("DIRS", {1: "x"}, "labels that are identifiers; 1 is none"),
         ("DIRS", {"project": 1}, "folders that are paths"),
+        ("DIRS", {"project": ""}, "folders that are paths"),
         ("SCHEMA", "", "the name of a schema, 63 bytes at most"),
         ("SCHEMA", None, "the name of a schema, 63 bytes at most"),
         ("SCHEMA", "ü" * 32, "the name of a schema, 63 bytes at most"),
@@ -146,7 +147,7 @@ def test_an_unknown_key_is_reported_with_the_nearest(key: str, remedy: str | Non
     ],
 )
 def test_a_value_of_the_wrong_kind_is_reported(key: str, value: Any, expected: str) -> None:
-    assert refused(**{key: value}) == (f"SQLMIGRATIONS[{key!r}] is {value!r}.", f"Expected: {expected}.")
+    assert refused({key: value}) == (f"SQLMIGRATIONS[{key!r}] is {value!r}.", f"Expected: {expected}.")
 
 
 def test_a_setting_that_is_no_dict_is_reported() -> None:
@@ -159,9 +160,28 @@ def test_everything_wrong_is_reported_at_once() -> None:
         assert len(conf.problems()) == 3
 
 
+def test_a_folder_of_two_labels_is_refused(tmp_path: Path) -> None:
+    twice = {"one": tmp_path, "two": tmp_path / ".." / tmp_path.name, "own": OWN.folder}
+
+    with override_settings(SQLMIGRATIONS={"DIRS": twice}):
+        found = conf.problems()
+
+    assert found == (
+        problem(
+            f"SQLMIGRATIONS['DIRS']['two']: {twice['two']} is the folder of 'one', too.", "Remove one of the two."
+        ),
+        problem(
+            f"SQLMIGRATIONS['DIRS']['own']: {OWN.folder} is the folder of 'sqlmigrations', too.",
+            "Remove one of the two.",
+        ),
+    )
+
+
 def test_the_own_source_comes_first_then_apps_then_dirs(tmp_path: Path) -> None:
-    with override_settings(SQLMIGRATIONS={"DIRS": {"z": tmp_path, "a": tmp_path}}):
-        assert conf.sources(conf.load()) == (OWN, Source("z", tmp_path), Source("a", tmp_path))
+    (tmp_path / "a").mkdir()
+
+    with override_settings(SQLMIGRATIONS={"DIRS": {"z": tmp_path, "a": tmp_path / "a"}}):
+        assert conf.sources(conf.load()) == (OWN, Source("z", tmp_path), Source("a", tmp_path / "a"))
 
 
 def test_an_app_with_a_folder_is_a_source_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +246,7 @@ def test_a_way_past_a_pooler_that_leads_nowhere_is_reported(
 ) -> None:
     place = f"SQLMIGRATIONS['DIRECT'][{next(iter(direct))!r}]"
 
-    assert refused(DIRECT=direct) == (f"{place}{'' if message[0] == ' ' else ': '}{message}", remedy)
+    assert refused({"DIRECT": direct}) == (f"{place}{'' if message[0] == ' ' else ': '}{message}", remedy)
 
 
 def test_ways_past_a_pooler_have_no_turnings(past: None) -> None:
@@ -241,7 +261,7 @@ def test_ways_past_a_pooler_have_no_turnings(past: None) -> None:
 
 def test_a_pool_of_no_database_is_reported() -> None:
     message = "SQLMIGRATIONS['SESSION_POOLED']: there is no database 'gone'."
-    assert refused(SESSION_POOLED=["gone"]) == (message, "The aliases are: default.")
+    assert refused({"SESSION_POOLED": ["gone"]}) == (message, "The aliases are: default.")
 
 
 def test_a_way_past_a_pooler_is_no_database(past: None) -> None:

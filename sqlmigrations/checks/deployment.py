@@ -14,6 +14,7 @@ from sqlmigrations.checks.databases import ours
 from sqlmigrations.checks.identifiers import warning
 from sqlmigrations.conf import Settings
 from sqlmigrations.exceptions import SqlMigrationsError, StatementFailed
+from sqlmigrations.types import OnMigrate, Pooling
 
 _STRICT = "verify-full"
 _BEHIND = "Files that cannot run in one transaction are refused there."
@@ -24,7 +25,7 @@ def check_deployment(**_: Any) -> list[checks.CheckMessage]:
     if conf.problems():
         return []
     settings = conf.load()
-    return [*_lock_timeout(settings), *_unverified(), *_seeming_pooled(settings)]
+    return [*_lock_timeout(settings), *_unverified(), *_seeming_pooled(settings), *_after_migrate(settings)]
 
 
 def check_connections(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
@@ -32,7 +33,6 @@ def check_connections(databases: Sequence[str] | None = None, **_: Any) -> list[
     # For start-up: it is needed only where a database is asked for.
     from sqlmigrations.backends import postgresql
     from sqlmigrations.backends.base import Reader
-    from sqlmigrations.types import Pooling
 
     found = []
     for alias in ours(databases):
@@ -52,6 +52,16 @@ def _lock_timeout(settings: Settings) -> Iterator[checks.CheckMessage]:
         text = 'SQLMIGRATIONS["LOCK_TIMEOUT"] is 0: a statement that waits for a lock makes all others wait behind it.'
         hint = 'Remove it: the default is the server\'s deadlock_timeout and one second. Or write a duration, as "3s".'
         yield checks.Warning(text, hint=hint, id="sqlmigrations.W021")
+
+
+def _after_migrate(settings: Settings) -> Iterator[checks.CheckMessage]:
+    if settings.apply_on_migrate is OnMigrate.ALWAYS:
+        text = (
+            'SQLMIGRATIONS["APPLY_ON_MIGRATE"] is "always": every migrate applies what is pending, unannounced, and '
+            "fails for it after Django's own migrations were applied."
+        )
+        hint = 'Write "tests", and in the deploy: python manage.py migrate && python manage.py sqlmigrate_apply'
+        yield checks.Warning(text, hint=hint, id="sqlmigrations.W024")
 
 
 def _unverified() -> Iterator[checks.CheckMessage]:

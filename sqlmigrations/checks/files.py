@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.core import checks
 
 from sqlmigrations import conf, routes
 from sqlmigrations.checks.identifiers import message
+from sqlmigrations.exceptions import ConfigurationError
 
 
 def check_files(**_: Any) -> list[checks.CheckMessage]:
@@ -19,6 +21,8 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
     if problems := conf.problems():
         return [message(checks.Error, "E001", finding) for finding in problems]
     settings = conf.load()
+    if settings.allow and (unknown := _unknown_rule(settings.allow)):
+        return [unknown]
     loaded = load(conf.sources(settings), settings.ignore)
     aliases = conf.databases(settings)
     faults = dict.fromkeys(finding for alias in aliases for finding in validate(loaded, Terms(alias, aliases)))
@@ -26,3 +30,15 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
         *(message(checks.Error, "E002", finding) for finding in faults),
         *(message(checks.Warning, "W005", finding) for finding in routes.unmirrored(settings.direct)),
     ]
+
+
+def _unknown_rule(allowed: Collection[str]) -> checks.CheckMessage | None:
+    # For start-up: few sites silence a rule everywhere, and the rules know all about SQL.
+    from sqlmigrations import lint
+
+    try:
+        lint.check_allowed(allowed)
+    except ConfigurationError as error:
+        text = f"SQLMIGRATIONS['ALLOW']: {error.message}"
+        return checks.Error(text, hint=error.remedy, id="sqlmigrations.E001")
+    return None

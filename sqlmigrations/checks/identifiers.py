@@ -23,6 +23,7 @@ IDS = {
     "sqlmigrations.W021": "No lock timeout: a statement of a migration may wait for a lock for ever.",
     "sqlmigrations.W022": "The server of a database is not verified on the way to it.",
     "sqlmigrations.W023": "A transaction pooler stands before a database, and `DIRECT` leads past none.",
+    "sqlmigrations.W024": "`APPLY_ON_MIGRATE` is on outside of tests.",
 }
 
 

@@ -33,7 +33,7 @@ def _tell(connection: Any, **_: Any) -> None:
     if connection.alias != DEFAULT_DB_ALIAS or connection.vendor != "postgresql" or not apps.ready:
         return
     # Whoever takes the receiver away is the one who tells: two threads may connect at the same time.
-    if not connection_created.disconnect(dispatch_uid=_UID) or not (labels := _pending()):
+    if not connection_created.disconnect(dispatch_uid=_UID) or not (labels := pending()):
         return
     style = color_style()
     sys.stdout.write(
@@ -45,7 +45,7 @@ def _tell(connection: Any, **_: Any) -> None:
     )
 
 
-def _pending() -> list[str]:
+def pending() -> list[str]:
     """The label of each pending migration; none where that cannot be told: a check that is asked for says why."""
     # For start-up: most processes of a site never serve it in this way.
     from sqlmigrations.exceptions import SqlMigrationsError

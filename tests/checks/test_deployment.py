@@ -103,6 +103,13 @@ def test_what_looks_like_a_pooler_is_a_warning_until_a_way_past_it_is_named(
     assert deployment(local_site) == []
 
 
+@pytest.mark.parametrize(("value", "ids"), [("tests", []), ("never", []), ("always", ["sqlmigrations.W024"])])
+def test_files_that_every_migrate_applies_are_for_tests(local_site: LocalSite, value: str, ids: list[str]) -> None:
+    local_site.settings["APPLY_ON_MIGRATE"] = value
+
+    assert [message.id for message in deployment(local_site)] == ids
+
+
 def test_settings_that_are_not_in_order_are_left_to_the_other_check(local_site: LocalSite) -> None:
     local_site.settings.update({"LOCK_TIMEOUT": 0, "LOCK_WIAT": "3s"})
 

@@ -94,6 +94,13 @@ def test_settings_that_are_not_in_order_are_errors(local_site: LocalSite) -> Non
     ]
 
 
+def test_a_rule_that_does_not_exist_cannot_be_silenced(local_site: LocalSite) -> None:
+    local_site.settings["ALLOW"] = ["drop-tabel"]
+
+    message = "SQLMIGRATIONS['ALLOW']: There is no rule 'drop-tabel' to allow."
+    assert files(local_site) == [Error(message, hint="Did you mean drop-table?", id="sqlmigrations.E001")]
+
+
 def test_a_way_past_a_pooler_that_is_no_mirror_in_tests_is_a_warning(
     local_site: LocalSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.pgbouncer import Bouncer, bouncer_before
+from tests.faults.proxy import proxy_before
 from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, database_json, ended, until
 from tests.servers import lend_database
 
@@ -276,6 +277,21 @@ def test_f08_what_only_reads_works_behind_the_pooler(
     assert "2 in all, 2 applied, 0 pending; integrity valid." in read.stdout
     assert "System check identified no issues" in read.stdout
     assert lent(site, pool) == {CLEAN}
+
+
+def test_f09_a_deploy_is_told_of_a_pooler_that_is_met_until_it_is_settled(site: FaultySite, pool: Bouncer) -> None:
+    look = ("check", "--deploy", "--tag", "sqlmigrations", "--database", "default")
+    # By a port that says nothing of it.
+    with proxy_before(pool.url(site.database)) as way:
+        there = {"DATABASE_URL": way.url(site.database.url)}
+        unknown, settled = (
+            site.run(*look, env={**there, "SQLMIGRATIONS_JSON": declared})
+            for declared in ("{}", '{"SESSION_POOLED": ["default"]}')
+        )
+
+    assert "(sqlmigrations.W023) A pooler stands before the database, and no DIRECT leads past it." in unknown.stderr
+    assert "W023" not in settled.stderr
+    assert (unknown.returncode, settled.returncode) == (0, 0)
 
 
 @BOTH
