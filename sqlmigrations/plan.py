@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlmigrations import lint, waiting
+from sqlmigrations import hazards, lint, waiting
 from sqlmigrations.exceptions import IntegrityError, PartialMigration, SqlMigrationsError, UnsafePlan
 from sqlmigrations.integrity import LEDGER_RULES, Comparison
 from sqlmigrations.loader import Loaded
@@ -14,7 +14,6 @@ from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.target import Target, choose
 from sqlmigrations.types import (
-    TRACKING_LABEL,
     Applied,
     Finding,
     MigrationStatus,
@@ -105,7 +104,7 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     held = {script.migration.id for script in chosen} & order.holds.keys()
     unmet = waiting.unmet([step.script for step in steps], terms.django, terms.database) if terms.django else []
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
-    linted, creates = _lint(steps, terms) if order.is_sound else ([], {})
+    linted, creates = hazards.find((s.script for s in steps), terms.allow) if order.is_sound else ([], {})
     return Plan(
         steps=steps,
         comparison=comparison,
@@ -176,26 +175,3 @@ def _late(chosen: Sequence[Script], comparison: Comparison, terms: Terms) -> lis
         )
         findings.append(Finding("late", Severity.ERROR, message, remedy, migration.id, migration.file.location))
     return findings
-
-
-def _lint(steps: Sequence[Step], terms: Terms) -> tuple[list[Finding], dict[lint.Name, SqlMigration]]:
-    """Both are read off the same statements, one after the other while their tokens are at hand."""
-    findings: list[Finding] = []
-    creates: dict[lint.Name, SqlMigration] = {}
-    created = lint.Created()
-    for step in steps:
-        script = step.script
-        if script.dangers and not script.statements:
-            continue  # It could not be taken apart.
-        created |= lint.created(script.statements)
-        subject = lint.Subject(
-            migration=script.migration.id,
-            location=script.migration.file.location,
-            statements=script.statements,
-            allow=script.directives.allow,
-            mode=script.mode,
-        )
-        findings += lint.inspect(subject, created)
-        if script.migration.label != TRACKING_LABEL:
-            creates |= {relation.name: script.migration for relation in lint.unguarded(script.statements)}
-    return [f for f in findings if f.severity is Severity.ERROR or f.rule not in terms.allow], creates
