@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.test import override_settings
 
 import sqlmigrations
+from tests.django_apps import DjangoApp
 from tests.inprocess import LocalSite
 
 UP = """\
@@ -153,3 +156,147 @@ def test_a_folder_that_cannot_be_written_to_is_told(local_site: LocalSite) -> No
 
     assert ended.returncode == 2
     assert ended.stderr.endswith(".sql could not be written: File name too long.\n")
+
+
+WRAPPER = """\
+from django.db import migrations
+
+from sqlmigrations.operations import ApplySQL
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+{dependencies}    ]
+
+    operations = [
+        # What the file means for the models, if anything, goes into state_operations=[...].
+        ApplySQL("project", "{name}"),
+    ]
+"""
+
+
+@pytest.fixture
+def shop(local_site: LocalSite) -> Iterator[DjangoApp]:
+    """An app with two migrations."""
+    app = DjangoApp(local_site.folder, "shop")
+    app.chain("0001_initial", "0002_prices")
+    with app.installed():
+        yield app
+
+
+def test_the_migration_of_django_that_applies_it(shop: DjangoApp, local_site: LocalSite) -> None:
+    ended = local_site.run("sqlmigrate_new", "project", "search", "--django", "shop", check=True)
+
+    assert ended.stdout == (
+        "Wrote migrations_sql/001_search.sql\n"
+        "Wrote shop/migrations/0003_search.py\n"
+        "Next: write your SQL into it, then look at  python manage.py sqlmigrate shop 0003_search\n"
+    )
+    written = (local_site.migrations / "001_search.sql").read_text()
+    assert written.startswith("-- Search.\n-- runs-in: django:shop.0003_search\n--\n")
+    dependencies = '        ("shop", "0002_prices"),\n'
+    assert (shop.migrations / "0003_search.py").read_text() == WRAPPER.format(
+        dependencies=dependencies, name="001_search"
+    )
+
+
+def test_it_comes_after_what_the_files_before_it_name_of_django(shop: DjangoApp, local_site: LocalSite) -> None:
+    blog = DjangoApp(local_site.folder, "blog")
+    blog.chain("0001_initial", "0002_tags", "0003_likes")
+    local_site.write(
+        "001_a.sql", "-- depends: django:blog.0001_initial, django:shop.0001_initial, django:gone.0001_x\n"
+    )
+    local_site.write("002_b.sql", "-- runs-in: django:blog.0002_tags\nSELECT 1;\n")
+
+    with blog.installed():
+        local_site.run("sqlmigrate_new", "project", "search", "--django", "shop", check=True)
+
+    dependencies = '        ("shop", "0002_prices"),\n        ("blog", "0002_tags"),\n'
+    assert (shop.migrations / "0003_search.py").read_text() == WRAPPER.format(
+        dependencies=dependencies, name="003_search"
+    )
+
+
+def test_the_newest_migration_is_named_where_django_linear_migrations_looks(
+    shop: DjangoApp, local_site: LocalSite
+) -> None:
+    (shop.migrations / "max_migration.txt").write_text("0002_prices\n")
+
+    ended = local_site.run("sqlmigrate_new", "project", "search", "--django", "shop", "--format", "json", check=True)
+
+    assert (shop.migrations / "max_migration.txt").read_text() == "0003_search\n"
+    assert json.loads(ended.stdout)["files"] == [
+        "migrations_sql/001_search.sql",
+        "shop/migrations/0003_search.py",
+        "shop/migrations/max_migration.txt",
+    ]
+
+
+def refused(site: LocalSite, app: str) -> str:
+    ended = site.run("sqlmigrate_new", "project", "search", "--django", app)
+    assert (ended.returncode, os.listdir(site.migrations)) == (2, [])
+    return ended.stderr
+
+
+def test_an_app_that_is_not_installed_is_refused(shop: DjangoApp, local_site: LocalSite) -> None:
+    told = refused(local_site, "shpo")
+
+    assert told.startswith("No app with the label 'shpo' is installed.\n\n  Next: Did you mean shop? The labels are: ")
+
+
+def test_an_app_without_migrations_is_refused(shop: DjangoApp, local_site: LocalSite) -> None:
+    bare = DjangoApp(local_site.folder, "bare")
+    (bare.migrations / "__init__.py").unlink()
+    bare.migrations.rmdir()
+
+    with bare.installed():
+        told = refused(local_site, "bare")
+
+    assert told == (
+        "bare has no migrations. Nothing was written.\n\n"
+        "  Next: Make its first one:  python manage.py makemigrations --empty bare\n"
+    )
+
+
+def test_an_app_whose_migrations_are_switched_off_is_refused(shop: DjangoApp, local_site: LocalSite) -> None:
+    with override_settings(MIGRATION_MODULES={"shop": None}):
+        told = refused(local_site, "shop")
+
+    assert told.startswith("The migrations of shop are switched off in MIGRATION_MODULES. Nothing was written.")
+
+
+def test_an_app_with_two_newest_migrations_is_refused(shop: DjangoApp, local_site: LocalSite) -> None:
+    shop.write("0002_other", after=[("shop", "0001_initial")])
+
+    told = refused(local_site, "shop")
+
+    assert told == (
+        "shop has two newest migrations: 0002_other and 0002_prices. Nothing was written.\n\n"
+        "  Next: python manage.py makemigrations --merge shop\n"
+    )
+
+
+def test_an_app_of_an_installed_package_is_refused(local_site: LocalSite) -> None:
+    told = refused(local_site, "auth")
+
+    assert told.startswith(
+        "The migrations of auth belong to an installed package; yours would be lost with an update."
+    )
+
+
+def test_migrations_that_cannot_be_loaded_are_told(shop: DjangoApp, local_site: LocalSite) -> None:
+    (shop.migrations / "0003_broken.py").write_text("import nowhere")
+
+    told = refused(local_site, "shop")
+
+    assert told.startswith("Django's migrations cannot be looked at: ModuleNotFoundError: No module named 'nowhere'.")
+
+
+def test_nothing_is_left_when_not_all_can_be_written(shop: DjangoApp, local_site: LocalSite) -> None:
+    # A name that is long enough to be too long with the four digits of Django, and not with the one of ours.
+    local_site.write("1_a.sql", "SELECT 1;\n")
+
+    ended = local_site.run("sqlmigrate_new", "project", "x" * 248, "--django", "shop")
+
+    assert (ended.returncode, os.listdir(local_site.migrations)) == (2, ["1_a.sql"])
+    assert ended.stderr.endswith(".py could not be written: File name too long.\n")

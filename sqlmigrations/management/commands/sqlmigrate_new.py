@@ -1,4 +1,4 @@
-"""``manage.py sqlmigrate_new``: writes the skeleton of the next migration of a label."""
+"""``manage.py sqlmigrate_new``: writes the skeleton of the next migration of a label, and what applies it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations import conf
 from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.guidance import on
 from sqlmigrations.loader import load, shown
 from sqlmigrations.management.base import SqlMigrationsCommand
 from sqlmigrations.target import unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Source, SqlMigration
+
+if TYPE_CHECKING:
+    from sqlmigrations.management.wrapping import NewMigration
 
 _UP = """\
 -- {what}
@@ -38,11 +42,14 @@ class Command(SqlMigrationsCommand):
     help = "Writes the skeleton of the next SQL migration of a label."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Adds label, slug and ``--down``."""
+        """Adds label, slug, ``--down`` and ``--django``."""
         super().add_arguments(parser)
         parser.add_argument("label", help="Label of the folder: an app's, or a key of SQLMIGRATIONS['DIRS'].")
         parser.add_argument("slug", help="What the migration does, such as invoice_search.")
         parser.add_argument("--down", action="store_true", help="Write the .down.sql beside it.")
+        parser.add_argument(
+            "--django", default="", metavar="APP", help="Write the migration of this app that applies the file too."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Finds the next number and writes the files."""
@@ -52,19 +59,26 @@ class Command(SqlMigrationsCommand):
         slug = _slug(options["slug"])
         migrations = [m for m in load([source], settings.ignore).migrations if m.label == source.label]
         name = f"{_next_number(migrations)}_{slug}"
+        wrapper = _wrapper(options["django"], slug, migrations)
         directives = f"-- depends: {migrations[-1].name}\n" if migrations else ""
         directives += f"-- database: {database}\n" if database else ""
-        texts = {f"{name}.sql": _UP.format(what=slug.replace("_", " ").capitalize() + ".", directives=directives)}
+        directives += f"-- runs-in: django:{wrapper.app}.{wrapper.name}\n" if wrapper else ""
+        what = slug.replace("_", " ").capitalize() + "."
+        texts = {source.folder / f"{name}.sql": _UP.format(what=what, directives=directives)}
         if options["down"]:
-            texts[f"{name}.down.sql"] = _DOWN.format(name=name)
-        _refuse_taken([source.folder / file for file in texts])
-        written = [_write(source.folder / file, text) for file, text in texts.items()]
+            texts[source.folder / f"{name}.down.sql"] = _DOWN.format(name=name)
+        self._tell(_write_all(texts, wrapper, f"{source.label}.{name}"), wrapper, options)
+
+    def _tell(self, written: Sequence[str], wrapper: NewMigration | None, options: dict[str, Any]) -> None:
         if options["format"] == "json":
             self.document({"database": options["database"], "files": written})
             return
         for path in written:
             self.stdout.write(f"Wrote {path}")
-        look = f"python manage.py sqlmigrate_apply{f' --database {database}' if database else ''} --plan"
+        database = on(options["database"])
+        look = f"python manage.py sqlmigrate_apply{database} --plan"
+        if wrapper:
+            look = f"python manage.py sqlmigrate{database} {wrapper.app} {wrapper.name}"
         self.stdout.write(f"Next: write your SQL into it, then look at  {look}")
 
 
@@ -103,6 +117,36 @@ def _next_number(migrations: list[SqlMigration]) -> str:
     return str(newest.version + 1).zfill(len(newest.digits))
 
 
+def _wrapper(app: str, slug: str, before: Sequence[SqlMigration]) -> NewMigration | None:
+    if not app:
+        return None
+    # For start-up: Django's autodetector is needed here alone.
+    from sqlmigrations.management.wrapping import prepare
+
+    return prepare(app, slug, before)
+
+
+def _write_all(texts: dict[Path, str], wrapper: NewMigration | None, id: str) -> list[str]:
+    """All of them, or none."""
+    if wrapper:
+        texts[wrapper.path] = wrapper.text(*id.split("."))
+    _refuse_taken(list(texts))
+    done: list[Path] = []
+    try:
+        for path, text in texts.items():
+            _write(path, text)
+            done.append(path)
+    except ConfigurationError:
+        for path in done:
+            path.unlink()
+        raise
+    if wrapper and wrapper.newest:
+        # As makemigrations does it: two branches that both write a migration meet in this file.
+        wrapper.newest.write_text(f"{wrapper.name}\n", encoding="utf-8")
+        done.append(wrapper.newest)
+    return [shown(path) for path in done]
+
+
 def _refuse_taken(paths: Sequence[Path]) -> None:
     for path in paths:
         if os.path.lexists(path):
@@ -111,11 +155,10 @@ def _refuse_taken(paths: Sequence[Path]) -> None:
             )
 
 
-def _write(path: Path, text: str) -> str:
+def _write(path: Path, text: str) -> None:
     try:
         # "x" refuses a file that is there already.
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
         raise ConfigurationError(f"{shown(path)} could not be written: {error.strerror}.") from None
-    return shown(path)
