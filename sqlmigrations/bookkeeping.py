@@ -162,7 +162,7 @@ class Bookkeeper:
     def _event(self, event: str, detail: Mapping[str, object]) -> tuple[str, list[object]]:
         migration, by = self._step.migration, provenance.collect()
         params: list[object] = [str(self._run.id), event, migration.label, migration.key, migration.name]
-        params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
+        params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps({**detail, **self._run.marks})]
         return EVENT.format(**self._recorder.names), params
 
     def _write(

@@ -75,16 +75,22 @@ class History:
         """Tells of a step that was performed; its event was written with its record."""
         self._finished(step, outcome, None)
 
-    def failed(self, queries: Queries, step: Step, error: SqlMigrationsError) -> None:
-        """Tells of a step that was not; best effort in the table, for the error itself has to reach the caller."""
-        if self._open:
+    def failed(self, queries: Queries | None, step: Step, error: SqlMigrationsError) -> None:
+        """Tells of a step that was not; best effort in the table, for the error itself has to reach the caller.
+
+        Args:
+            queries: Where to write; ``None`` when nothing can be.
+            step: What failed.
+            error: Why.
+        """
+        if self._open and queries is not None:
             with suppress(StatementFailed):
                 self._recorder.tell(queries, "failed", self._mark, _described(error), step)
         self._finished(step, None, error)
 
-    def close(self, queries: Queries, outcomes: Sequence[Outcome], error: BaseException | None) -> None:
-        """Tells of the end, whatever it was."""
-        if self._open:
+    def close(self, queries: Queries | None, outcomes: Sequence[Outcome], error: BaseException | None) -> None:
+        """Tells of the end, whatever it was; where ``queries`` is ``None``, not in the table."""
+        if self._open and queries is not None:
             detail = {"done": count_done(outcomes), "error": type(error).__name__ if error else None}
             with suppress(StatementFailed):
                 self._recorder.tell(queries, "run_finished", self._mark, detail)

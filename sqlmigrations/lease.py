@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from django.db import connections
 
 from sqlmigrations import conf, rights, signals
 from sqlmigrations.backends import locking, postgresql
-from sqlmigrations.backends.base import Connection
+from sqlmigrations.backends.base import Connection, Queries, Reader
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.bench import Bench
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
@@ -25,6 +26,16 @@ class Lease(NamedTuple):
     lock: HeldLock
     bench: Bench
     tracking: Tracking
+
+
+class _Own(threading.local):
+    """The locks that runs of a thread hold: what a listener of theirs starts need not wait for them."""
+
+    def __init__(self) -> None:
+        self.locks: list[HeldLock] = []
+
+
+_OWN = _Own()
 
 
 def refuse_in_atomic(database: str) -> None:
@@ -60,14 +71,13 @@ def held(
         Interrupted: Asked for while it waited; nothing was changed.
     """
     interruption.check()
-    guard = postgresql.open_lock_session(database, interruption, wait_for_db_s)
+    guard, lock = postgresql.open_lock_session(database, interruption, wait_for_db_s), None
     try:
-        lock = locking.acquire(guard, locking.LockKey.of(ledger.schema), lock_wait_ms, _announcing(database))
+        lock = locking.acquire(guard, locking.LockKey.of(ledger.schema), lock_wait_ms, announcing(database))
         _refuse_elsewhere(lock, conf.route(database))
-        with closing(Bench(database, lock_wait_ms, interruption, wait_for_db_s)) as bench:
-            tracking = ledger.tracking(bench.session.connection)
-            rights.check_writing(bench.session.connection, ledger, tracking)
-            yield Lease(lock, bench, tracking)
+        _OWN.locks.append(lock)
+        with _at_work(lock, database, ledger, interruption, lock_wait_ms, wait_for_db_s) as lease:
+            yield lease
     except StatementFailed as failed:
         interruption.check()
         raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
@@ -75,6 +85,47 @@ def held(
         # Nothing is left to be cancelled.
         interruption.answer()
         guard.connection.close()
+        _OWN.locks[:] = [known for known in _OWN.locks if known is not lock]
+
+
+@contextmanager
+def shared(database: str, ledger: Ledger, interruption: Interruption, lock_wait_ms: int) -> Iterator[Lease]:
+    """As ``held``; a run of this thread that has the lock already is not waited for, for it waits for this block.
+
+    Raises:
+        SqlMigrationsError: As from ``held``.
+    """
+    if (lock := known(Reader(database))) is None:
+        with held(database, ledger, interruption, lock_wait_ms, 0) as lease:
+            yield lease
+        return
+    with _at_work(lock, database, ledger, interruption, lock_wait_ms, 0) as lease:
+        yield lease
+
+
+def known(queries: Queries) -> HeldLock | None:
+    """The lock of a run of this thread, when it is held on the very database that answers the queries.
+
+    Raises:
+        StatementFailed: The connection is gone.
+    """
+    locks = (lock for lock in _OWN.locks if queries.query(f"SELECT {locking.HELD}", [lock.token])[0][0])
+    return next(locks, None)
+
+
+@contextmanager
+def _at_work(
+    lock: HeldLock,
+    database: str,
+    ledger: Ledger,
+    interruption: Interruption,
+    lock_wait_ms: int,
+    wait_for_db_s: float,
+) -> Iterator[Lease]:
+    with closing(Bench(database, lock_wait_ms, interruption, wait_for_db_s)) as bench:
+        tracking = ledger.tracking(bench.session.connection)
+        rights.check_writing(bench.session.connection, ledger, tracking)
+        yield Lease(lock, bench, tracking)
 
 
 def _refuse_elsewhere(lock: HeldLock, route: Route) -> None:
@@ -95,10 +146,12 @@ def await_statements(connection: Connection, database: str, ledger: Ledger, wait
         LockNotObtained: One went on all the time.
     """
     key = locking.LockKey.of(ledger.schema, locking.STATEMENTS)
-    locking.await_end(connection, key, wait_ms, _announcing(database, is_orphan=True))
+    locking.await_end(connection, key, wait_ms, announcing(database, is_orphan=True))
 
 
-def _announcing(database: str, *, is_orphan: bool = False) -> Callable[[locking.Holder | None], None]:
+def announcing(database: str, *, is_orphan: bool = False) -> Callable[[locking.Holder | None], None]:
+    """What tells the listeners of ``lock_waiting``."""
+
     def announce(holder: locking.Holder | None) -> None:
         signals.lock_waiting.send_robust(sender=Lease, database=database, holder=holder, is_orphan=is_orphan)
 

@@ -47,6 +47,11 @@ class Step:
         """The migration this step applies."""
         return self.script.migration
 
+    @property
+    def founds(self) -> bool:
+        """Whether it makes the tracking tables themselves."""
+        return self.migration.label == TRACKING_LABEL and self.migration.version == 0
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -100,22 +105,44 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     order = arrange(loaded, ledger, terms)
     comparison = order.comparison
     chosen = choose(order.scripts, order.edges, target, loaded)
-    steps = tuple(_step(script, comparison, terms) for script in chosen if script.migration.id not in order.holds)
+    running = [script for script in chosen if script.migration.id not in order.holds]
     held = {script.migration.id for script in chosen} & order.holds.keys()
-    unmet = waiting.unmet([step.script for step in steps], terms.django, terms.database) if terms.django else []
+    unmet = waiting.unmet(running, terms.django, terms.database) if terms.django else []
+    disagreements = (*order.disagreements, *late(chosen, comparison, terms), *unmet)
+    plan = compose(running, comparison, terms, disagreements, is_sound=order.is_sound)
+    return replace(plan, held=tuple(entry for entry in comparison.entries if entry.id in held))
+
+
+def compose(
+    scripts: Sequence[Script],
+    comparison: Comparison,
+    terms: Terms,
+    disagreements: Sequence[Finding],
+    *,
+    is_sound: bool = True,
+) -> Plan:
+    """The plan of scripts that were chosen, with what their statements give reason to say.
+
+    Args:
+        scripts: In their order.
+        comparison: Files and ledger side by side.
+        terms: What is allowed.
+        disagreements: What was found against them before.
+        is_sound: Whether the scripts can be looked at one after the other.
+    """
+    steps = tuple(_step(script, comparison, terms) for script in scripts)
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
-    linted, creates = hazards.find((s.script for s in steps), terms.allow) if order.is_sound else ([], {})
+    linted, creates = hazards.find((s.script for s in steps), terms.allow) if is_sound else ([], {})
     return Plan(
         steps=steps,
         comparison=comparison,
-        disagreements=(*order.disagreements, *_late(chosen, comparison, terms), *unmet),
+        disagreements=tuple(disagreements),
         dangers=(
             *(f for step in steps for f in step.script.dangers),
             *(f for f in linted if f.severity is Severity.ERROR),
         ),
         warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
         creates=creates,
-        held=tuple(entry for entry in comparison.entries if entry.id in held),
     )
 
 
@@ -158,7 +185,8 @@ def passwords(script: Script) -> frozenset[str]:
         return found
 
 
-def _late(chosen: Sequence[Script], comparison: Comparison, terms: Terms) -> list[Finding]:
+def late(chosen: Sequence[Script], comparison: Comparison, terms: Terms) -> list[Finding]:
+    """What stands against scripts whose number is below one that is applied."""
     findings = []
     # One of two files with a number gets a higher one: that it is late as well would be noise.
     excused = {finding.migration for finding in comparison.findings if finding.rule == "duplicate-version"}

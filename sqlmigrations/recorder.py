@@ -15,7 +15,7 @@ from sqlmigrations.ledger import EVENTS, Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
 from sqlmigrations.pooling import session_lost
-from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled
+from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled, Telling
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Pooling, SqlFile
 
@@ -71,12 +71,17 @@ class Recorder:
     """The tracking tables of one schema, written to for one run.
 
     Nothing is kept here but names: every method is told the connection to speak on.
+
+    Args:
+        ledger: The tables.
+        telling: What events that belong to no completed migration are part of.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, telling: Telling = Telling.BY_ITSELF) -> None:
         self._schema = ledger.schema
         self.names = ledger.names
         self._insert = (_INSERT.format(held=HELD, **self.names),)
+        self._event = (_AT_ONCE if telling is Telling.BY_ITSELF else "") + EVENT.format(**self.names)
         self._complete = tuple(sql.format(**self.names) for sql in _COMPLETE)
 
     def create_schema(self) -> str:
@@ -128,6 +133,8 @@ class Recorder:
     def close(self, session: Session, claim: Claim, run: RunMark, ran: Ran, settled: Settled) -> None:
         """Runs deferred checks, completes the row in the transaction that inserted it, and commits: one message.
 
+        Where the transaction is Django's, it is left open for Django to commit.
+
         Args:
             session: The work connection.
             claim: What is completed.
@@ -151,7 +158,7 @@ class Recorder:
             # What was prepared may be gone as well.
             sql = RESTORE_ROLE + CHECK_CONSTRAINTS + RESTORE_PATH + ";".join(self._complete)
         try:
-            session.connection.query(f"{sql}{back};COMMIT", params)
+            session.connection.query(f"{sql}{back}{session.tenure.commit}", params)
         except StatementFailed as failed:
             server = failed.server
             if server.sqlstate == _NOT_NULL and server.table == f"{self._schema}.{EVENTS}":
@@ -186,8 +193,17 @@ class Recorder:
     ) -> None:
         """Adds an event about the label, key and name of a row."""
         by = provenance.collect()
-        params = [str(run.id), event, *what, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
-        queries.query(_AT_ONCE + EVENT.format(**self.names), params)
+        params = [
+            str(run.id),
+            event,
+            *what,
+            by.os_user,
+            by.host,
+            by.pid,
+            by.git_commit,
+            json.dumps({**detail, **run.marks}),
+        ]
+        queries.query(self._event, params)
 
 
 def begin(step: Step) -> str:
@@ -206,14 +222,14 @@ def row(step: Step, run: RunMark) -> list[object]:
     migration, script = step.migration, step.script
     row = [migration.label, migration.key, migration.version, migration.name, script.mode.value]
     row += [migration.file.checksum, sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
-    return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(marks(script))]
+    return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(marks(script) | run.marks)]
 
 
 def _completion(claim: Claim, run: RunMark, ran: Ran, texts: list[SqlFile]) -> list[object]:
     migration, by = claim.step.migration, provenance.collect()
     metadata: dict[str, object] = {"faked": True} if ran.event == "faked" else {}
     metadata |= down_checksum(migration, texts)
-    detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts}
+    detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, "attempts": ran.attempts, **run.marks}
     params = [ran.execution_ms, ran.statements, json.dumps(metadata), migration.label, migration.key, claim.xid]
     return [*params, str(run.id), ran.event, by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
 

@@ -16,6 +16,13 @@ class Settled(Enum):
     PERHAPS_NOT = "perhaps not"
 
 
+class Telling(Enum):
+    """What an event is part of: nothing, or a transaction whose COMMIT is not ours to hasten."""
+
+    BY_ITSELF = "by itself"
+    WITHIN = "within a transaction"
+
+
 class AlreadyRecorded(Exception):
     """Another run recorded the migration while this one was about to."""
 
@@ -43,11 +50,21 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class RunMark:
-    """What all records of one run have in common."""
+    """What all records of one run have in common.
+
+    Attributes:
+        django: The Django migration that applies or takes back its file, ``shop.0004_x``; empty for a run by itself.
+    """
 
     id: uuid.UUID
     database: str
     keep_sql: bool
+    django: str = ""
+
+    @property
+    def marks(self) -> dict[str, object]:
+        """What the metadata of its rows and the details of its events say of it."""
+        return {"django": self.django} if self.django else {}
 
 
 @dataclass(frozen=True, slots=True)

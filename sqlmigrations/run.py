@@ -29,7 +29,7 @@ from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.sql.statements import touches_session
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
-from sqlmigrations.types import TRACKING_LABEL, Mode, Outcome, Result
+from sqlmigrations.types import Mode, Outcome, Result
 
 
 class RunMode(Enum):
@@ -86,7 +86,7 @@ class Run:
         self._history.ask(step)
         started = time.perf_counter()
         try:
-            if not _founds(step):
+            if not step.founds:
                 self._open_history()
             outcome = self._perform(step)
         except SqlMigrationsError as error:
@@ -181,7 +181,7 @@ class Run:
     def _attempt(self, step: Step, attempt: int) -> tuple[Result, str]:
         session, reopen = self._bench.session, self._bench.renew
         place = Workplace(session, self._lock, self._recorder, self.mark, self._watcher, reopen)
-        if _founds(step):
+        if step.founds:
             transaction.found(place, step)
         elif self._mode is RunMode.FAKE:
             transaction.fake(place, step)
@@ -229,8 +229,3 @@ def _since(started: float) -> float:
 
 def _touches_session(step: Step) -> bool:
     return step.script.mode is Mode.STATEMENTS or any(map(touches_session, step.script.statements))
-
-
-def _founds(step: Step) -> bool:
-    """Whether the step makes the tracking tables themselves."""
-    return step.migration.label == TRACKING_LABEL and step.migration.version == 0

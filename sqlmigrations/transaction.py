@@ -147,7 +147,8 @@ def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
         place.recorder.withdraw(place.reopen(0).connection, claim)
         raise transaction_ended(step) from None
     except StatementFailed as failed:
-        if failed.server.lost and failed.server.sqlstate != _TRANSACTION_TIMEOUT:
+        in_doubt = failed.server.lost and place.session.tenure.commit
+        if in_doubt and failed.server.sqlstate != _TRANSACTION_TIMEOUT:
             with place.connection.interruption.shielded():
                 _resolve(place, claim, failed)
         else:
@@ -218,6 +219,8 @@ def _completed(place: Workplace, server: ServerError) -> ServerError:
 
 
 def _rollback(place: Workplace) -> None:
+    if not place.session.tenure.rollback:
+        return  # Who began it ends it: what was raised makes Django do so.
     try:
         with place.connection.interruption.shielded():
             place.connection.query(place.session.tenure.rollback)

@@ -25,6 +25,7 @@ from tests.ran import (  # noqa: F401  (hooks)
     pytest_testnodedown,
 )
 from tests.servers import Database, lend_database, socket_url
+from tests.shop import Shop, opened
 from tests.site import Site
 
 
@@ -84,6 +85,13 @@ def local_site(
     monkeypatch.chdir(tmp_path)
     with django_db_blocker.unblock(), pointed_at(fresh_database):
         yield made
+
+
+@pytest.fixture
+def shop(local_site: LocalSite) -> Iterator[Shop]:
+    """The same with an app of Django's that has migrations."""
+    with opened(local_site.folder, local_site.database) as shop:
+        yield shop
 
 
 @pytest.fixture

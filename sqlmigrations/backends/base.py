@@ -181,9 +181,14 @@ class Connection:
 
     def _listen(self) -> None:
         if is_psycopg3:
-            self._raw.add_notice_handler(
-                lambda notice: self._notices.append(f"{notice.severity}:  {notice.message_primary}")
-            )
+            self._raw.add_notice_handler(self._heard)
+
+    def _hush(self) -> None:
+        if is_psycopg3:
+            self._raw.remove_notice_handler(self._heard)
+
+    def _heard(self, notice: Any) -> None:
+        self._notices.append(f"{notice.severity}:  {notice.message_primary}")
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

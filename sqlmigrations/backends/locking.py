@@ -39,7 +39,8 @@ SELECT l.pid, a.usename::text, coalesce(a.application_name, ''), coalesce(a.stat
 # An expression for the prologue of every file: whether the lock is held still, by us, on this very server. Its
 # transaction holds a token as well, a number nobody else can know: whoever can share that meets no such transaction.
 # Looking into pg_locks would say the same and cost as much as recording does.
-HELD = "NOT pg_catalog.pg_try_advisory_xact_lock_shared(%s)"
+# Of no token (null) nothing is asked: the very transaction that asks holds the lock.
+HELD = "pg_catalog.pg_try_advisory_xact_lock_shared(%s) IS NOT TRUE"
 
 
 # The lock of the session that runs a file statement by statement.
@@ -99,9 +100,13 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
-    """Proof that the lock was obtained: what ``HELD`` has to be asked with."""
+    """Proof that the lock was obtained: what ``HELD`` has to be asked with.
 
-    token: int
+    Attributes:
+        token: ``None`` when the lock is held by the transaction itself in which it is asked.
+    """
+
+    token: int | None
 
 
 def acquire(session: Session, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> HeldLock:
@@ -132,6 +137,22 @@ def acquire(session: Session, key: LockKey, wait_ms: int, on_wait: Callable[[Hol
     if not obtained:
         raise _not_obtained(holder(connection, key), waited)
     return HeldLock(token)
+
+
+def join(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> HeldLock:
+    """Polls for the lock within a transaction that is somebody else's, and keeps it until that ends; see ``acquire``.
+
+    Raises:
+        LockNotObtained: Somebody else held it all the time.
+    """
+
+    def obtains() -> bool:
+        return bool(connection.query("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [key.value])[0][0])
+
+    waited, obtained = _poll(connection, obtains, wait_ms, lambda: on_wait(holder(connection, key)))
+    if not obtained:
+        raise _not_obtained(holder(connection, key), waited)
+    return HeldLock(None)
 
 
 def hold(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> None:

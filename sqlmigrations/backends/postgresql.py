@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from typing import Any
 
 from sqlmigrations import conf, signals
-from sqlmigrations.backends.base import Connection, Queries
+from sqlmigrations.backends.base import Connection, Queries, Row
 from sqlmigrations.backends.prepared import Prepared
 from sqlmigrations.backends.tenure import Lent, Owned, Tenure, session_settings
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
@@ -93,6 +94,13 @@ def open_work_session(alias: str, fence_wait_ms: int, interruption: Interruption
     # The server takes 0 for "for ever". Between the attempts of a file it idles.
     settings = {"lock_timeout": max(1, fence_wait_ms), "idle_session_timeout": 0}
     return _open(alias, "sqlmigrations", settings, interruption, wait_s)
+
+
+def join(connection: Connection, tenure: Tenure) -> Session:
+    """The session of a connection within somebody else's transaction, in which nothing is set; raises as above."""
+    pid, *facts = _facts(connection.query(_FACTS)[0])
+    pooling = Pooling.NONE if pid == connection.handshake_pid else Pooling.TRANSACTION
+    return Session(connection, Prepared(connection, direct=False), tenure, pooling, pid, *facts)
 
 
 def unreachable(server: ServerError, waited_s: float = 0) -> DatabaseUnavailable:
@@ -217,7 +225,16 @@ def _prepare(connection: Connection, settings: dict[str, int], route: Route) -> 
     sets, params = session_settings(wanted, anywhere=route.keeps_session, pid=connection.handshake_pid)
     with connection.answering():
         answer = connection.query(sets + _FACTS, params)
-    recovering, read_only, pid, *facts = answer[0]
+    pid, *facts = _facts(answer[0])
+    pooling = pooling_of(route, pid, connection.handshake_pid)
+    lent = pooling is Pooling.TRANSACTION
+    prepared = Prepared(connection, direct=not lent)
+    return Session(connection, prepared, Lent(connection, wanted) if lent else Owned(), pooling, pid, *facts)
+
+
+def _facts(answer: Row) -> list[Any]:
+    """What is to be known of a session that can be written in."""
+    recovering, read_only, *facts = answer
     if recovering:
         raise DatabaseUnavailable(
             "The server is a standby (in recovery); it takes no writes. Nothing was changed.",
@@ -228,7 +245,4 @@ def _prepare(connection: Connection, settings: dict[str, int], route: Route) -> 
             "The database is read-only (default_transaction_read_only is on). Nothing was changed.",
             remedy="Switch it off for this database or role, or point the alias at the primary.",
         )
-    pooling = pooling_of(route, pid, connection.handshake_pid)
-    lent = pooling is Pooling.TRANSACTION
-    prepared = Prepared(connection, direct=not lent)
-    return Session(connection, prepared, Lent(connection, wanted) if lent else Owned(), pooling, pid, *facts)
+    return facts

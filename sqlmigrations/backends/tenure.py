@@ -68,8 +68,12 @@ class Tenure(Protocol):
     """How transactions of ours begin and end in a session."""
 
     @property
+    def commit(self) -> str:
+        """SQL that ends our closing words; empty where somebody else commits."""
+
+    @property
     def rollback(self) -> str:
-        """SQL that ends a failed transaction."""
+        """SQL that ends a failed transaction; empty where somebody else does."""
 
     def begin(self, opening: str) -> Message:
         """What travels in front of the first statement, so that a transaction is open and fit.
@@ -86,12 +90,16 @@ class Tenure(Protocol):
 
         Args:
             role: The one to be in force afterwards.
+
+        Raises:
+            StatementFailed: The connection is gone.
         """
 
 
 class Owned:
     """Every transaction meets the same server process, and nobody else does: what was set once holds."""
 
+    commit = ";COMMIT"
     rollback = "ROLLBACK"
 
     def begin(self, opening: str) -> Message:
@@ -111,6 +119,7 @@ class Lent:
         settings: What every transaction of ours needs.
     """
 
+    commit = ";COMMIT"
     rollback = f"ROLLBACK;{_FORGET}"
 
     def __init__(self, connection: Connection, settings: Mapping[str, str]) -> None:

@@ -1,0 +1,176 @@
+"""The migration operation that applies an SQL file at its place among Django's migrations."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandError
+from django.db import DEFAULT_DB_ALIAS, router
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation, OperationCategory
+from django.db.migrations.state import ProjectState
+
+if TYPE_CHECKING:
+    from sqlmigrations.exceptions import SqlMigrationsError
+    from sqlmigrations.parser import Script
+    from sqlmigrations.wrapped import Wrapper
+
+# Migrations import this module at every start: the engine is imported when there is something to do.
+
+__all__ = ["ApplySQL"]
+
+
+class ApplySQL(Operation):
+    """Applies an SQL file, once, under the migration lock and with its record.
+
+    In an atomic migration it runs on Django's connection and in the migration's transaction, else on connections of
+    its own as ``sqlmigrate_apply`` does it. The file names the migration: ``-- runs-in: django:shop.0004_x``.
+
+    Args:
+        label: Of the source the file is in.
+        name: ``NNN_slug``, without ``.sql``.
+        state_operations: What the file means for the models, as of ``RunSQL``.
+        hints: Handed to the ``allow_migrate`` of database routers, as of ``RunSQL``.
+    """
+
+    category = OperationCategory.SQL
+    reversible = False
+    serialization_expand_args = ["state_operations", "hints"]  # noqa: RUF012 - Django's own way to say it
+
+    def __init__(
+        self,
+        label: str,
+        name: str,
+        state_operations: Sequence[Operation] | None = None,
+        hints: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.label = label
+        self.name = name
+        self.state_operations = list(state_operations or ())
+        self.hints = dict(hints or {})
+
+    def deconstruct(self) -> tuple[str, Sequence[Any], dict[str, Any]]:
+        """See ``Operation``."""
+        kwargs: dict[str, Any] = {"label": self.label, "name": self.name}
+        if self.state_operations:
+            kwargs["state_operations"] = self.state_operations
+        if self.hints:
+            kwargs["hints"] = self.hints
+        return self.__class__.__qualname__, [], kwargs
+
+    def describe(self) -> str:
+        """What ``migrate --plan`` and ``sqlmigrate`` show."""
+        return f"SQL file {self.label}.{self.name}"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """For a migration that Django names itself."""
+        return re.sub(r"\W+", "_", f"{self.label}_{self.name}").lower()
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """See ``Operation``."""
+        for operation in self.state_operations:
+            operation.state_forwards(app_label, state)
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Applies the file, or prints it for ``sqlmigrate``.
+
+        Raises:
+            CommandError: It was not applied; the message says why and what next, its cause is the error itself.
+        """
+        alias = schema_editor.connection.alias
+        if not router.allow_migrate(alias, app_label, **self.hints):
+            return
+        from sqlmigrations.enclosed import Enclosed
+
+        wrapper = _wrapper(self, app_label, schema_editor)
+        with _answering(wrapper, alias):
+            engine = Enclosed(wrapper, alias)
+            if schema_editor.collect_sql:
+                _collect(schema_editor, engine.script(self.label, self.name))
+            else:
+                engine.apply(self.label, self.name)
+
+
+def _wrapper(operation: ApplySQL, app: str, editor: BaseDatabaseSchemaEditor) -> Wrapper:
+    """The migration the operation stands in: Django tells an operation only the app."""
+    from sqlmigrations.wrapped import Wrapper
+
+    package, _ = MigrationLoader.migrations_module(app)
+    found = {
+        name.rpartition(".")[2]: module.Migration
+        for name, module in list(sys.modules.items())
+        if name.rpartition(".")[0] == package and isinstance(getattr(module, "Migration", None), type)
+    }
+    name = next((name for name, migration in found.items() if _stands_in(operation, migration.operations)), "")
+    return Wrapper(
+        app=app,
+        name=name,
+        replaces=tuple(map(tuple, found[name].replaces)) if name else (),
+        siblings=frozenset(found),
+        in_transaction=editor.connection.in_atomic_block,
+        is_atomic=bool(getattr(editor, "atomic_migration", False)),
+    )
+
+
+def _stands_in(operation: ApplySQL, operations: Sequence[Operation]) -> bool:
+    """Whether it is one of them, or of those that ``SeparateDatabaseAndState`` holds."""
+    return any(
+        each is operation or _stands_in(operation, getattr(each, "database_operations", ())) for each in operations
+    )
+
+
+def _collect(editor: BaseDatabaseSchemaEditor, script: Script) -> None:
+    """Prints the statements of a file in a form that psql takes, without a BEGIN and COMMIT around them."""
+    for statement in script.statements:
+        data = "" if statement.data is None else f"\n{statement.copy_data}\\."
+        editor.collected_sql.append(f"{statement.text.rstrip(';')};{data}")
+
+
+@contextmanager
+def _answering(wrapper: Wrapper, alias: str) -> Iterator[None]:
+    """A block whose errors leave as the commands of Django take them, and that tells whom it waits for."""
+    from sqlmigrations import glimpses, signals
+    from sqlmigrations.exceptions import SqlMigrationsError
+
+    def tell(database: str, holder: object, is_orphan: bool = False, **_: object) -> None:
+        if database == alias:
+            sys.stderr.write(f"\n  {glimpses.awaited(holder, is_orphan=is_orphan)}\n")
+
+    signals.lock_waiting.connect(tell, weak=False)
+    try:
+        yield
+    except SqlMigrationsError as error:
+        raise CommandError(_text(error, wrapper, alias), returncode=int(error.exit_code)) from error
+    finally:
+        signals.lock_waiting.disconnect(tell)
+
+
+_RUN_AGAIN = re.compile(r"python manage\.py sqlmigrate_apply(?: --wait-for-db \d+)?(?! [\w-])")
+_COMMANDS = re.compile(r"python manage\.py (?:sqlmigrate_\w+|migrate|dbshell)\b(?! --database)")
+# What an option of sqlmigrate_apply could do.
+_OPTIONS = (
+    ("with --lock-wait 300", "with SQLMIGRATIONS['LOCK_WAIT']"),
+    (", or run once with --allow-late", ""),
+)
+
+
+def _text(error: SqlMigrationsError, wrapper: Wrapper, alias: str) -> str:
+    """The error for people, with the commands that are typed where Django migrates."""
+    from sqlmigrations.management.rendering import error_text
+
+    text = _RUN_AGAIN.sub(wrapper.command, error_text(error))
+    for option, instead in _OPTIONS:
+        text = text.replace(option, instead)
+    return text if alias == DEFAULT_DB_ALIAS else _COMMANDS.sub(rf"\g<0> --database {alias}", text)
