@@ -14,6 +14,7 @@ from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.target import Target, choose
 from sqlmigrations.types import (
+    TRACKING_LABEL,
     Applied,
     Finding,
     MigrationStatus,
