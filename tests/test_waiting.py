@@ -227,6 +227,13 @@ def test_migrations_of_django_that_cannot_be_loaded_stop_the_files_that_name_the
     ]
 
 
+def test_a_file_goes_where_the_routers_let_the_app_of_its_migration() -> None:
+    found = plan(ONE, TWO, THREE, closed_apps=frozenset({"shop"}), routed_away=frozenset({"project.002_b"}))
+
+    assert (steps(found), held(found)) == (["project.001_a", "project.003_c"], {})
+    assert list(held(plan(ONE, TWO, routed_away=frozenset({"project.002_b"})))) == ["project.002_b"]
+
+
 def test_django_is_asked_only_for_files_that_are_not_recorded_and_can_name_it() -> None:
     files = loaded(ONE, TWO)
 
