@@ -102,14 +102,15 @@ def _wrappers(loader: MigrationLoader) -> dict[str, tuple[Key, ...]]:
     found: dict[str, list[Key]] = defaultdict(list)
     disk: Any = loader.disk_migrations
     for key, migration in sorted(disk.items()):
-        for operation in _flat(migration.operations):
-            # By its name: the operation stands above this module, and a site may have derived its own from it.
-            if any(kind.__name__ == "ApplySQL" for kind in type(operation).__mro__):
-                found[f"{operation.label}.{operation.name}"].append(key)
+        for applied in files_of(migration.operations):
+            found[applied].append(key)
     return {applied: tuple(keys) for applied, keys in found.items()}
 
 
-def _flat(operations: Iterable[Any]) -> Iterator[Any]:
+def files_of(operations: Iterable[Any]) -> Iterator[str]:
+    """The ids of the SQL files that operations apply, those within ``SeparateDatabaseAndState`` too."""
     for operation in operations:
-        yield operation
-        yield from _flat(getattr(operation, "database_operations", ()))
+        # By its name: the operation stands above this module, and a site may have derived its own from it.
+        if any(kind.__name__ == "ApplySQL" for kind in type(operation).__mro__):
+            yield f"{operation.label}.{operation.name}"
+        yield from files_of(getattr(operation, "database_operations", ()))

@@ -129,7 +129,8 @@ def _read_file(folder: _Folder, entry: os.DirEntry[str], location: str, root: st
         if (refusal := _refusal(entry, root)) is not None:
             folder.findings.append(_file_error(*refusal, location))
             return None
-        data = Path(entry.path).read_bytes()
+        with open(entry.path, "rb") as file:
+            data = file.read()
         text = decode(data)
     except OSError as error:
         message = f"The file cannot be read: {error.strerror}."
@@ -194,7 +195,7 @@ def _bad_names(base: str, misnamed: Sequence[str], every: Iterable[str]) -> Iter
 
 def _legible(name: str) -> str:
     """The name without what a terminal would obey or cannot show, such as bytes that are not UTF-8."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+    return name if name.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 def _quoted(path: str) -> str:

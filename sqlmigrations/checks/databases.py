@@ -13,8 +13,9 @@ from sqlmigrations.checks.identifiers import message, warning
 from sqlmigrations.exceptions import ForeignTable, SqlMigrationsError
 from sqlmigrations.types import Severity, State, Status
 
-# What is wrong with files in themselves the static checks tell.
-_OF_THE_LEDGER = {"modified": "W002", "renamed": "W002", "missing": "W007", "late": "W008"}
+# Rules of what is told together; of what is told one by one; what is wrong with files alone the static checks tell.
+_TOGETHER = {"modified": "W002", "renamed": "W002", "missing": "W007", "late": "W008"}
+_ONE_BY_ONE = {"django-graph": "W003", "faked": "W010", "unapplied-dependency": "W012"}
 _TEXTS = {
     "W002": "SQL migrations that were changed since they were applied",
     "W007": "SQL migrations that are applied, and whose files are gone",
@@ -69,17 +70,31 @@ def _check_database(alias: str) -> list[checks.CheckMessage]:
 def _disagreeing(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
     named: dict[str, list[str]] = {}
     for finding in status.findings:
-        if finding.severity is Severity.ERROR and finding.rule in _OF_THE_LEDGER:
-            named.setdefault(_OF_THE_LEDGER[finding.rule], []).append(finding.migration)
+        if finding.severity is Severity.ERROR and finding.rule in _TOGETHER:
+            named.setdefault(_TOGETHER[finding.rule], []).append(finding.migration)
     for check_id, names in sorted(named.items()):
         hint = _HINTS[check_id].format(option=option(alias))
         yield warning(check_id, f"{_TEXTS[check_id]}: {', '.join(names)}.", hint, alias)
+    for finding in status.findings:
+        if finding.rule in _ONE_BY_ONE:
+            yield message(checks.Warning, _ONE_BY_ONE[finding.rule], finding, alias)
 
 
 def _to_be_run(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
-    if status.pending:
-        hint = f"Apply them: python manage.py sqlmigrate_apply{option(alias)}"
-        yield warning("W001", f"SQL migrations that are pending: {status.pending}.", hint, alias)
+    faked = {finding.migration for finding in status.findings if finding.rule == "faked"}
+    if pending := [entry for entry in status.migrations if entry.state in (State.PENDING, State.LATE)]:
+        unmet = [finding.remedy for finding in status.findings if finding.rule == "unapplied-dependency"]
+        held = [entry.hold.command for entry in pending if entry.hold and entry.hold.by not in faked]
+        apply = f"python manage.py sqlmigrate_apply{option(alias)}"
+        # What comes after a file that Django applies is held back until then.
+        now = [apply] if any(entry.hold is None for entry in pending) else []
+        commands = dict.fromkeys((*unmet, *now, *held))
+        hint = " && ".join([*commands, *([apply] if held or not now else [])])
+        yield warning("W001", f"SQL migrations that are pending: {len(pending)}.", f"Apply them: {hint}", alias)
     if halves := [entry.id for entry in status.migrations if entry.state is State.PARTIAL]:
         hint = f"See how far they came: python manage.py sqlmigrate_status{option(alias)}"
         yield warning("W006", f"SQL migrations that are half done: {', '.join(halves)}.", hint, alias)
+    if waiting := [entry for entry in status.migrations if entry.state is State.WAITING and entry.id not in faked]:
+        hint = f"Apply them: {' && '.join(dict.fromkeys(entry.hold.command for entry in waiting if entry.hold))}"
+        names = ", ".join(entry.id for entry in waiting)
+        yield warning("W011", f"SQL migrations that migrations of Django's are to apply: {names}.", hint, alias)

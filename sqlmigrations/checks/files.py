@@ -11,10 +11,13 @@ from sqlmigrations import conf, routes
 from sqlmigrations.checks.identifiers import message
 from sqlmigrations.exceptions import ConfigurationError
 
+_OF_OPERATIONS = {"applied-file": "E003", "runs-in": "E004", "non-transactional": "E005"}
+
 
 def check_files(**_: Any) -> list[checks.CheckMessage]:
     """Settings and files; of a file only what stands before its first statement, however many there are."""
     # For start-up: reading SQL takes longer to import than the rest of the app.
+    from sqlmigrations.checks import operations
     from sqlmigrations.loader import load
     from sqlmigrations.pending import Terms, validate
 
@@ -25,9 +28,12 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
         return [unknown]
     loaded = load(conf.sources(settings), settings.ignore)
     aliases = conf.databases(settings)
-    faults = dict.fromkeys(finding for alias in aliases for finding in validate(loaded, Terms(alias, aliases)))
+    wrapping = operations.wrapping(loaded)
+    terms = [Terms(alias, aliases, django=wrapping.history) for alias in aliases]
+    faults = dict.fromkeys(finding for each in terms for finding in validate(loaded, each))
+    faults |= dict.fromkeys(operations.validate(loaded, wrapping))
     return [
-        *(message(checks.Error, "E002", finding) for finding in faults),
+        *(message(checks.Error, _OF_OPERATIONS.get(finding.rule, "E002"), finding) for finding in faults),
         *(message(checks.Warning, "W005", finding) for finding in routes.unmirrored(settings.direct)),
     ]
 

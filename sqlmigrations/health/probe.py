@@ -17,13 +17,10 @@ from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, Sq
 from sqlmigrations.executor import Executor
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.types import MigrationStatus, Severity, State, Status
-from sqlmigrations.waiting import UNAPPLIED
 
 logger = logging.getLogger("sqlmigrations.health")
 
 _SHOWN_AS = "sqlmigrations health"
-# What is half done has its own number; what waits for Django's migrate is pending, and nothing is wrong with it.
-_NOT_BROKEN = ("partial", UNAPPLIED)
 
 
 class Verdict(Enum):
@@ -43,7 +40,6 @@ class Health:
 
     Attributes:
         pending: How many migrations are pending, late ones too; ``None`` where it could not be looked.
-        waiting: How many Django's ``migrate`` is to apply.
         partial: How many are half done, those that a run is at included.
         integrity: ``valid`` or ``broken``, of the files that are here.
     """
@@ -51,7 +47,6 @@ class Health:
     database: str
     verdict: Verdict
     pending: int | None = None
-    waiting: int | None = None
     partial: int | None = None
     integrity: str | None = None
 
@@ -59,7 +54,7 @@ class Health:
         """Whether all is in order.
 
         Args:
-            fail_on_pending: Whether a pending migration is a fault, or one that waits for ``migrate``.
+            fail_on_pending: Whether a pending migration is a fault.
         """
         return self.verdict is Verdict.OK or (self.verdict is Verdict.PENDING and not fail_on_pending)
 
@@ -139,15 +134,15 @@ class _Probe(threading.Thread):
 
 
 def _judge(status: Status) -> Health:
-    broken = any(f.severity is Severity.ERROR and f.rule not in _NOT_BROKEN for f in status.findings)
-    verdict = Verdict.PENDING if status.pending or status.waiting else Verdict.OK
+    # That something is half done has its own number.
+    broken = any(f.severity is Severity.ERROR and f.rule != "partial" for f in status.findings)
+    verdict = Verdict.PENDING if status.pending else Verdict.OK
     if any(_is_stuck(entry) for entry in status.migrations):
         verdict = Verdict.PARTIAL
     elif broken:
         verdict = Verdict.BROKEN
     integrity = "broken" if broken else "valid"
-    partial = status.count(State.PARTIAL)
-    return Health(status.database, verdict, status.pending, status.waiting, partial, integrity)
+    return Health(status.database, verdict, status.pending, status.count(State.PARTIAL), integrity)
 
 
 def _is_stuck(entry: MigrationStatus) -> bool:

@@ -54,6 +54,5 @@ def _described(health: Health) -> dict[str, object]:
         "result": health.verdict.value,
         "integrity": health.integrity,
         "pending": health.pending,
-        "waiting": health.waiting,
         "partial": health.partial,
     }

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from sqlmigrations.checks import TAG, check_databases, check_files
 from tests.inprocess import LocalSite
 from tests.servers import Database
+from tests.shop import Shop
 
 FIRST = "CREATE TABLE a (id int);\n"
 
@@ -166,3 +167,92 @@ def test_another_database_system_is_none_of_our_business(monkeypatch: pytest.Mon
     monkeypatch.setattr(connections, "settings", {**aliases, "lite": lite})
 
     assert check_databases(databases=["lite"]) == []
+
+
+def test_a_file_that_django_applies_is_waited_for_and_what_comes_after_it_is_held_back(shop: Shop) -> None:
+    shop.run("sqlmigrate_apply", check=True)
+    shop.wrap("0001", "001_a", FIRST)
+    shop.write("002_b.sql", "SELECT 2;\n")
+
+    before = database(shop)
+    shop.migrate(check=True)
+
+    assert before == [
+        Warning(
+            "SQL migrations that are pending: 1.",
+            hint="Apply them: python manage.py migrate shop 0001 && python manage.py sqlmigrate_apply",
+            id="sqlmigrations.W001",
+            obj="default",
+        ),
+        Warning(
+            "SQL migrations that migrations of Django's are to apply: project.001_a.",
+            hint="Apply them: python manage.py migrate shop 0001",
+            id="sqlmigrations.W011",
+            obj="default",
+        ),
+    ]
+    assert [message.hint for message in database(shop)] == ["Apply them: python manage.py sqlmigrate_apply"]
+
+
+def test_what_can_run_now_is_applied_before_what_is_held_back(shop: Shop) -> None:
+    shop.wrap("0001", "001_a", FIRST)
+    shop.write("002_b.sql", "SELECT 2;\n")
+
+    pending, _ = database(shop)
+
+    apply = "python manage.py sqlmigrate_apply"
+    assert pending.hint == f"Apply them: {apply} && python manage.py migrate shop 0001 && {apply}"
+
+
+def test_a_migration_of_django_that_was_faked_is_a_warning_with_both_ways_out(shop: Shop) -> None:
+    shop.run("sqlmigrate_apply", check=True)
+    shop.wrap("0001", "001_a", FIRST)
+    shop.migrate("--fake", check=True)
+
+    faked = database(shop)
+    shop.run("sqlmigrate_apply", "--fake", "project", "001", check=True)
+
+    assert faked == [
+        Warning(
+            "migrations_sql/001_a.sql:1:1: Runs in django:shop.0001_x, which is recorded as applied on 'default'; "
+            "this file is not: it was faked.",
+            hint="When what the file does is in the database: python manage.py sqlmigrate_apply --fake project 001   "
+            "When it is not, run it before: python manage.py dbshell -- -1 -f migrations_sql/001_a.sql",
+            id="sqlmigrations.W010",
+            obj="default",
+        )
+    ]
+    assert database(shop) == []
+
+
+def test_a_file_that_depends_on_a_migration_of_django_is_a_warning_until_that_is_applied(shop: Shop) -> None:
+    shop.run("sqlmigrate_apply", check=True)
+    shop.migration("0001_x", "")
+    shop.write("001_a.sql", f"-- depends: django:shop.0001_x\n{FIRST}")
+
+    unmet = database(shop)
+    shop.migrate(check=True)
+
+    assert unmet[0] == Warning(
+        "migrations_sql/001_a.sql:1:1: Depends on django:shop.0001_x, which is not applied on 'default'.",
+        hint="python manage.py migrate shop 0001",
+        id="sqlmigrations.W012",
+        obj="default",
+    )
+    assert [(message.id, message.hint) for message in (*unmet[1:], *database(shop))] == [
+        ("sqlmigrations.W001", "Apply them: python manage.py migrate shop 0001 && python manage.py sqlmigrate_apply"),
+        ("sqlmigrations.W001", "Apply them: python manage.py sqlmigrate_apply"),
+    ]
+
+
+def test_migrations_of_django_that_cannot_be_loaded_are_told_as_what_they_are(shop: Shop) -> None:
+    shop.run("sqlmigrate_apply", check=True)
+    shop.wrap("0001", "001_a", FIRST)
+    shop.migration("0002_x", "oops")
+
+    found = database(shop)
+
+    assert found[0].id == "sqlmigrations.W003"
+    assert found[0].msg == (
+        "migrations_sql/001_a.sql:1:1: Django's migrations cannot be looked at: NameError: name 'oops' is not defined"
+    )
