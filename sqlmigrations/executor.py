@@ -245,6 +245,7 @@ class Executor:
             statement_timeout_ms=settings.statement_timeout_ms,
             credentials=credentials(self.database) | credentials(settings.direct.get(self.database, self.database)),
             routed_away=routes.kept_out(self.database, loaded.migrations),
+            closed_apps=routes.closed(self.database),
         )
 
     def _rows_at_hand(self) -> tuple[Applied, ...]:

@@ -10,6 +10,7 @@ from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.types import (
+    TRACKING_LABEL,
     Applied,
     DjangoHistory,
     Finding,
@@ -35,6 +36,7 @@ class Terms:
         statement_timeout_ms: ``None`` leaves what the role has.
         credentials: Secrets of the alias itself.
         routed_away: Ids of migrations that the routers keep out of this database.
+        closed_apps: Labels of the apps whose migrations they keep out of it.
         django: What Django knows of its own migrations here. ``None`` where it does not matter: then none is waited
             for, and what runs in one of them is a file like any other.
     """
@@ -47,6 +49,7 @@ class Terms:
     statement_timeout_ms: int | None = None
     credentials: frozenset[str] = field(default=frozenset(), repr=False)
     routed_away: frozenset[str] = frozenset()
+    closed_apps: frozenset[str] = frozenset()
     django: DjangoHistory | None = None
 
 
@@ -136,11 +139,31 @@ def _pending(
         faults += script.faults
         if alias is not None and alias not in terms.databases:
             faults.append(_unknown_alias(script, alias, terms))
-        elif alias != terms.database if alias is not None else entry.id in terms.routed_away:
+        elif _is_elsewhere(script, terms):
             elsewhere.add(entry.id)
         else:
             scripts.append(script)
+    if elsewhere and _is_nothing_to_record(comparison, scripts):
+        elsewhere |= {script.migration.id for script in scripts}
+        scripts = []
     return scripts, faults, elsewhere
+
+
+def _is_elsewhere(script: Script, terms: Terms) -> bool:
+    """Whether a file belongs to other databases: its own word counts, or else that of the routers."""
+    named = script.directives
+    if named.database is not None:
+        return named.database != terms.database
+    if named.runs_in is not None:
+        # Applied or passed over with its migration, for which the routers are asked by the app.
+        return named.runs_in.app in terms.closed_apps
+    return script.migration.id in terms.routed_away
+
+
+def _is_nothing_to_record(comparison: Comparison, scripts: Sequence[Script]) -> bool:
+    """Whether all there is to apply are the tables for the records, where none is kept and none is to be."""
+    recorded = any(entry.applied for entry in comparison.entries)
+    return not recorded and all(script.migration.label == TRACKING_LABEL for script in scripts)
 
 
 def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:

@@ -19,12 +19,12 @@ from django.db.models.signals import post_migrate
 from sqlmigrations import conf
 from sqlmigrations.types import OnMigrate
 
-_UID = "sqlmigrations.receivers"
+UID = "sqlmigrations.receivers"
 
 
 def connect() -> None:
     """Starts listening; calling it again changes nothing."""
-    post_migrate.connect(apply_rest, dispatch_uid=_UID)
+    post_migrate.connect(apply_rest, dispatch_uid=UID)
 
 
 def apply_rest(
@@ -40,7 +40,7 @@ def apply_rest(
     ``flush`` sends the signal too, without a plan: it emptied tables, and none is missing.
 
     Raises:
-        CommandError: It failed; the message tells all there is to know.
+        NotApplied: It failed; a ``CommandError`` whose message tells all there is to know.
     """
     if plan is not None and _is_last(sender) and _is_wanted(using, plan):
         _follow(using, verbosity, stdout)

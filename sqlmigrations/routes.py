@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
@@ -52,12 +53,17 @@ def refuse_mere_way(database: str, direct: Mapping[str, str]) -> None:
 
 
 def allows(alias: str, label: str, name: str) -> bool:
-    """Whether the routers let an SQL file into a database, as far as it has no ``database:`` line.
+    """Whether the routers let an SQL file into a database that has neither a ``database:`` nor a ``runs-in:`` line.
 
     They are asked as for a migration of the app with this label, with the hint ``sql_migration``. Our own files go
     wherever a record is to be kept.
     """
     return label == TRACKING_LABEL or bool(router.allow_migrate(alias, label, sql_migration=name))
+
+
+def closed(alias: str) -> frozenset[str]:
+    """The labels of the apps whose migrations the routers keep out of a database."""
+    return frozenset(c.label for c in apps.get_app_configs() if not router.allow_migrate(alias, c.label))
 
 
 def kept_out(alias: str, migrations: Iterable[SqlMigration]) -> frozenset[str]:

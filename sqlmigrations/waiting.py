@@ -6,6 +6,7 @@ import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 
+from sqlmigrations import graph
 from sqlmigrations.guidance import APPLY, migrate, on
 from sqlmigrations.parser import Script
 from sqlmigrations.types import DjangoHistory, DjangoMigration, DjangoNode, Finding, Hold, Mode, Severity
@@ -57,17 +58,38 @@ def faults(scripts: Sequence[Script], begun: Collection[str], django: DjangoHist
     return found
 
 
+def ahead(
+    ordered: Sequence[Script], edges: Mapping[str, tuple[str, ...]], held: Mapping[str, Hold], django: DjangoHistory
+) -> list[Script]:
+    """What the files that ``migrate`` applies come after, as far as nothing of Django's has to be applied for it.
+
+    Args:
+        ordered: The pending migrations in the order in which they could run.
+        edges: What each waits for.
+        held: What a run leaves alone.
+        django: What Django knows.
+    """
+    wanted = graph.ancestors((id for id, hold in held.items() if hold.by == id), edges) - held.keys()
+    unready = [s.migration.id for s in ordered if any(_unapplied(d, django) for d in s.directives.django_depends)]
+    wanted -= graph.descendants(unready, edges)
+    return [script for script in ordered if script.migration.id in wanted]
+
+
 def unmet(scripts: Sequence[Script], django: DjangoHistory, database: str) -> list[Finding]:
     """What of Django's has to be applied before files that are about to run."""
     found: list[Finding] = []
     for script in scripts:
         for named in script.directives.django_depends:
-            node = django.find(named)
-            if node is not None and not node.is_applied:
+            if (node := _unapplied(named, django)) is not None:
                 message = f"Depends on {named.id}, which is not applied on {database!r}."
                 remedy = migrate(node.app, node.name, database)
                 found.append(_finding(script, UNAPPLIED, message, remedy, named.line))
     return found
+
+
+def _unapplied(named: DjangoMigration, django: DjangoHistory) -> DjangoNode | None:
+    node = django.find(named)
+    return None if node is None or node.is_applied else node
 
 
 def _place(script: Script, named: DjangoMigration, django: DjangoHistory) -> DjangoNode | None:

@@ -20,6 +20,7 @@ from health_check.views import HealthCheckView
 
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.health.views import HealthView
+from tests.django_apps import DjangoApp
 from tests.inprocess import LocalSite
 from tests.site import ROOT
 
@@ -31,8 +32,8 @@ urlpatterns = [
     path("two", HealthView.as_view(databases=["default", "nowhere"])),
     path("checked", HealthCheckView.as_view(checks=[CHECK, (CHECK, {"fail_on_pending": True})])),
 ]
-FINE = {"result": "ok", "integrity": "valid", "pending": 0, "partial": 0}
-UNKNOWN = {"integrity": None, "pending": None, "partial": None}
+FINE = {"result": "ok", "integrity": "valid", "pending": 0, "waiting": 0, "partial": 0}
+UNKNOWN = {"integrity": None, "pending": None, "waiting": None, "partial": None}
 SECRET = "s3cret-of-the-database"
 
 
@@ -83,6 +84,20 @@ def test_pending_is_told_and_fails_only_who_asks_for_that(applied: LocalSite) ->
     pending = FINE | {"result": "pending", "pending": 1}
     assert told(applied) == (200, pending)
     assert told(applied, "/strict") == (503, pending)
+
+
+def test_what_has_to_come_after_migrate_is_pending_and_not_broken(applied: LocalSite) -> None:
+    applied.write("002_b.sql", "-- depends: django:auth.0001_initial\nCREATE TABLE b (id int);\n")
+
+    pending = FINE | {"result": "pending", "pending": 1}
+    assert told(applied) == (200, pending)
+    shop = DjangoApp(applied.folder, "shop")
+    shop.write("0001_initial", 'ApplySQL("project", "002_b")')
+    applied.write("002_b.sql", "-- runs-in: django:shop.0001_initial\nCREATE TABLE b (id int);\n")
+    waiting = FINE | {"result": "pending", "waiting": 1}
+    with shop.installed():
+        assert told(applied) == (200, waiting)
+        assert told(applied, "/strict") == (503, waiting)
 
 
 def test_a_changed_file_is_503(applied: LocalSite) -> None:

@@ -20,9 +20,9 @@ class Pair:
     site: Site
     reporting: Database
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        env = {"DJANGO_SETTINGS_MODULE": "tests.two_databases", "REPORTING_URL": self.reporting.url}
-        return self.site.run(*arguments, env=env)
+    def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        known = {"DJANGO_SETTINGS_MODULE": "tests.two_databases", "REPORTING_URL": self.reporting.url}
+        return self.site.run(*arguments, env=known | env)
 
     def status(self, alias: str) -> dict[str, str]:
         ended = self.run("sqlmigrate_status", "--database", alias, "--format", "json")
@@ -89,3 +89,41 @@ def test_a_database_that_does_not_exist_is_refused(pair: Pair) -> None:
         "    database: repotring is no database of this project.\n"
         "    Next: Write one of: default, reporting.\n"
     )
+
+
+def names(found: list[dict[str, object]]) -> list[object]:
+    return [row["name"] for row in found if row["label"] == "project"]
+
+
+def test_the_routers_say_where_a_file_without_a_line_goes(pair: Pair) -> None:
+    pair.site.write("003_report.sql", "CREATE TABLE report ();\n")
+    pair.site.write("004_d.sql", "CREATE TABLE d ();\n")
+
+    for alias in ("default", "reporting"):
+        ended = pair.run("sqlmigrate_apply", "--database", alias, ROUTERS="tests.routers.ByName")
+        assert ended.returncode == 0, ended.stderr
+
+    assert names(pair.site.ledger()) == ["001_a", "004_d"]
+    rows = pair.reporting.query("SELECT name FROM schema_migrations WHERE label = 'project' ORDER BY id")
+    # The second says where it belongs, and the routers are not asked.
+    assert rows == [("002_r",), ("003_report",)]
+
+
+def test_a_database_that_no_file_belongs_to_has_nothing_pending_and_gets_no_tables(pair: Pair) -> None:
+    pair.site.remove("002_r.sql")
+
+    ended = pair.run("sqlmigrate_apply", "--database", "reporting", ROUTERS="tests.routers.NothingThere")
+    status = pair.run("sqlmigrate_status", "--check", "--database", "reporting", ROUTERS="tests.routers.NothingThere")
+
+    assert (ended.returncode, ended.stdout) == (0, "All migrations are already applied!\n")
+    assert (status.returncode, status.stdout) == (0, "0 in all, 0 applied, 0 pending; integrity valid.\n")
+    assert pair.reporting.query("SELECT to_regclass('schema_migrations')") == [(None,)]
+
+
+def test_an_alias_of_the_same_database_has_the_same_records(pair: Pair) -> None:
+    pair.run("sqlmigrate_apply")
+
+    ended = pair.run("sqlmigrate_apply", "--database", "mirror", MIRROR="1")
+
+    assert (ended.returncode, ended.stdout) == (0, "All migrations are already applied!\n")
+    assert names(pair.site.ledger()) == ["001_a"]

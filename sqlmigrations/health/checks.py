@@ -46,6 +46,6 @@ class SqlMigrations(HealthCheck):  # type: ignore[misc]  # it has no types
 
 
 def _sentence(health: Health) -> str:
-    counts = {"pending": health.pending, "half done": health.partial}
+    counts = {"pending": health.pending, "waiting for migrate": health.waiting, "half done": health.partial}
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     return f"{_WORDS[health.verdict]} ({told})" if told else _WORDS[health.verdict]

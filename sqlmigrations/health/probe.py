@@ -17,10 +17,13 @@ from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, Sq
 from sqlmigrations.executor import Executor
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.types import MigrationStatus, Severity, State, Status
+from sqlmigrations.waiting import UNAPPLIED
 
 logger = logging.getLogger("sqlmigrations.health")
 
 _SHOWN_AS = "sqlmigrations health"
+# What is half done has its own number; what waits for Django's migrate is pending, and nothing is wrong with it.
+_NOT_BROKEN = ("partial", UNAPPLIED)
 
 
 class Verdict(Enum):
@@ -40,6 +43,7 @@ class Health:
 
     Attributes:
         pending: How many migrations are pending, late ones too; ``None`` where it could not be looked.
+        waiting: How many Django's ``migrate`` is to apply.
         partial: How many are half done, those that a run is at included.
         integrity: ``valid`` or ``broken``, of the files that are here.
     """
@@ -47,6 +51,7 @@ class Health:
     database: str
     verdict: Verdict
     pending: int | None = None
+    waiting: int | None = None
     partial: int | None = None
     integrity: str | None = None
 
@@ -54,7 +59,7 @@ class Health:
         """Whether all is in order.
 
         Args:
-            fail_on_pending: Whether a pending migration is a fault.
+            fail_on_pending: Whether a pending migration is a fault, or one that waits for ``migrate``.
         """
         return self.verdict is Verdict.OK or (self.verdict is Verdict.PENDING and not fail_on_pending)
 
@@ -134,15 +139,15 @@ class _Probe(threading.Thread):
 
 
 def _judge(status: Status) -> Health:
-    # That something is half done has its own number.
-    broken = any(f.severity is Severity.ERROR and f.rule != "partial" for f in status.findings)
-    verdict = Verdict.PENDING if status.pending else Verdict.OK
+    broken = any(f.severity is Severity.ERROR and f.rule not in _NOT_BROKEN for f in status.findings)
+    verdict = Verdict.PENDING if status.pending or status.waiting else Verdict.OK
     if any(_is_stuck(entry) for entry in status.migrations):
         verdict = Verdict.PARTIAL
     elif broken:
         verdict = Verdict.BROKEN
     integrity = "broken" if broken else "valid"
-    return Health(status.database, verdict, status.pending, status.count(State.PARTIAL), integrity)
+    partial = status.count(State.PARTIAL)
+    return Health(status.database, verdict, status.pending, status.waiting, partial, integrity)
 
 
 def _is_stuck(entry: MigrationStatus) -> bool:

@@ -54,5 +54,6 @@ def _described(health: Health) -> dict[str, object]:
         "result": health.verdict.value,
         "integrity": health.integrity,
         "pending": health.pending,
+        "waiting": health.waiting,
         "partial": health.partial,
     }

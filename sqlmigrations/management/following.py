@@ -35,11 +35,15 @@ _HAND_MADE = (
 _RUN_AGAIN = f"Then run  {APPLY}"
 
 
+class NotApplied(CommandError):
+    """The files could not be applied; the message tells all there is to know."""
+
+
 def apply(alias: str, verbosity: int, stdout: OutputWrapper, *, in_tests: bool) -> None:
     """Applies what is pending, on connections of its own that are closed at the end.
 
     Raises:
-        CommandError: It failed; the message tells all there is to know.
+        NotApplied: It failed.
         KeyboardInterrupt: Ctrl-C.
     """
     style = color_style() if stdout.isatty() else no_style()
@@ -57,7 +61,7 @@ def apply(alias: str, verbosity: int, stdout: OutputWrapper, *, in_tests: bool) 
         raise KeyboardInterrupt(error.message) from None
     except SqlMigrationsError as error:
         text = rendering.error_text(_for_tests(error) if in_tests else error)
-        raise CommandError(rendering.addressed(text, alias), returncode=int(error.exit_code)) from None
+        raise NotApplied(rendering.addressed(text, alias), returncode=int(error.exit_code)) from None
 
 
 def _perform_all(run: Run, progress: Progress) -> None:
