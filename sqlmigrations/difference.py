@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 
 from sqlmigrations import lint
 from sqlmigrations.masking import mask_lines
-from sqlmigrations.parser import parse
+from sqlmigrations.parser import Script, parse
 from sqlmigrations.plan import passwords
 from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.types import Applied, SqlMigration
@@ -27,8 +27,10 @@ def difference(applied: Applied, migration: SqlMigration, credentials: Collectio
         yield "(the content is the same; only the name differs)"
     elif applied.text is None:
         yield "(the SQL as applied was not kept)"
+    elif _is_torn(script := parse(migration)):
+        yield "(the file cannot be taken apart, so that a password in it would not be seen: not shown)"
     else:
-        secrets = frozenset(credentials) | passwords(parse(migration)) | passwords_in(applied.text)
+        secrets = frozenset(credentials) | passwords(script) | passwords_in(applied.text)
         before, now = (_lines(text, secrets) for text in (applied.text, migration.file.text))
         found = list(
             difflib.unified_diff(
@@ -36,6 +38,10 @@ def difference(applied: Applied, migration: SqlMigration, credentials: Collectio
             )
         )
         yield from found or ["(the change is in a password, or in the line end of the last line: not shown)"]
+
+
+def _is_torn(script: Script) -> bool:
+    return any(danger.rule == "unterminated" for danger in script.dangers)
 
 
 def _lines(text: str, secrets: frozenset[str]) -> list[str]:

@@ -167,7 +167,8 @@ def _renumbering(migration: SqlMigration, number: int) -> str:
 
 def _renaming(migration: SqlMigration, name: str) -> str:
     old = migration.file.location
-    return f"mv {shlex.quote(old)} {shlex.quote(str(Path(old).with_name(f'{name}.sql')))}"
+    new = str(Path(old).parent / f"{name}.sql")
+    return f"mv {shlex.quote(old)} {shlex.quote(new)}"
 
 
 def _between(

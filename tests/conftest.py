@@ -95,10 +95,11 @@ def shop(local_site: LocalSite) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def office(local_site: LocalSite) -> Office:
+def office(local_site: LocalSite) -> Iterator[Office]:
     """The admin of such a site."""
     local_site.run("migrate", "--verbosity", "0", "--skip-checks", check=True)
-    return Office(local_site)
+    with local_site.configured():
+        yield Office(local_site)
 
 
 @pytest.fixture

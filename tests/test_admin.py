@@ -9,10 +9,7 @@ from django.contrib import admin
 
 from sqlmigrations.admin.words import event as in_words
 from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent, SchemaMigrationText
-from tests.office import Office, page
-
-LEDGER = "/admin/sqlmigrations/schemamigration/"
-EVENTS = "/admin/sqlmigrations/schemamigrationevent/"
+from tests.office import EVENTS, LEDGER, Office, cells, page, table, words
 
 
 @pytest.fixture
@@ -27,34 +24,12 @@ def history(office: Office) -> Office:
     return office
 
 
-def words(html: str) -> str:
-    """What can be read of a page."""
-    return " ".join(re.sub(r"<script.*?</script>|<[^>]+>", " ", html, flags=re.DOTALL).split())
-
-
-def cells(html: str, column: str) -> list[str]:
-    """What a column of a list shows."""
-    return [words(cell) for cell in re.findall(rf'<t[dh] class="field-{column}[^"]*">(.*?)</t[dh]>', html, re.DOTALL)]
-
-
-def table(html: str, caption: str) -> list[list[str]]:
-    """The rows of a table by the beginning of its caption."""
-    found = re.search(rf"<caption>{caption}.*?<tbody>(.*?)</tbody>", html, re.DOTALL)
-    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", found[1], re.DOTALL) if found else []
-    return [[words(cell) for cell in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row, re.DOTALL)] for row in rows]
-
-
-def row_id(office: Office, name: str) -> int:
-    ((found,),) = office.site.query("SELECT id FROM schema_migrations WHERE name = %s", name)
-    assert isinstance(found, int)
-    return found
-
-
 def test_the_list_shows_the_newest_first(history: Office) -> None:
     html = page(history.superuser().get(LEDGER))
 
     assert cells(html, "name") == ["002_b", "001_a", "000_migration_tracking"]
     assert cells(html, "label") == ["project", "project", "sqlmigrations"]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", when) for when in cells(html, "applied"))
     assert cells(html, "state_in_words") == ["applied"] * 3
     assert [bool(re.fullmatch(r"\d+ ms", took)) for took in cells(html, "duration")] == [False, True, True]
     assert cells(html, "duration")[0] == "not run"
@@ -82,20 +57,20 @@ def test_the_list_can_be_filtered_and_searched(history: Office) -> None:
 
 
 def test_the_page_of_a_migration_shows_facts_and_events(history: Office) -> None:
-    html = page(history.superuser().get(f"{LEDGER}{row_id(history, '001_a')}/change/"))
+    html = page(history.superuser().get(f"{LEDGER}{history.id_of('001_a')}/change/"))
 
     (row,) = (row for row in history.site.ledger() if row["name"] == "001_a")
     for fact in ("001_a", "applied", row["checksum"], row["run_id"]):
         assert fact in words(html)
     assert [row[1] for row in table(html, "Everything that happened")] == ["applied", "failed"]
-    ((_, what, told, _, _),) = table(html, "What went wrong")
+    _, (_, what, told, _, _) = table(html, "Everything that happened")
     assert (what, told) == ("failed", "22012: division by zero, migrations_sql/001_a.sql:1")
     assert f"Its first failure: {told} (" in words(html)
     assert 'name="_save"' not in html
 
 
 def test_a_migration_that_was_not_run_shows_no_duration(history: Office) -> None:
-    html = page(history.superuser().get(f"{LEDGER}{row_id(history, '002_b')}/change/"))
+    html = page(history.superuser().get(f"{LEDGER}{history.id_of('002_b')}/change/"))
 
     assert not re.search(r"\b\d+ ms\b", words(html))
     assert [row[1] for row in table(html, "Everything that happened")] == ["recorded without running"]
@@ -118,7 +93,7 @@ def test_a_repair_is_shown_with_its_reason(history: Office) -> None:
     history.site.run("sqlmigrate_repair", "accept", "project", "1", *why, check=True)
     client = history.superuser()
 
-    html = page(client.get(f"{LEDGER}{row_id(history, '001_a')}/change/"))
+    html = page(client.get(f"{LEDGER}{history.id_of('001_a')}/change/"))
 
     ((_, what, told, _, _), *_) = table(html, "Everything that happened")
     assert (what, told) == ("change accepted", "the column was added &lt;by hand&gt;")

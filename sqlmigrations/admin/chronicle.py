@@ -33,6 +33,11 @@ class Entry:
         return self.event.event in words.FAILURES
 
     @property
+    def when(self) -> str:
+        """To the second."""
+        return words.moment(self.event.happened_at)
+
+    @property
     def migration(self) -> str:
         """To what; empty where it is about the whole run."""
         return f"{self.event.label}.{self.event.name}" if self.event.label else ""

@@ -99,9 +99,7 @@ def of(migration: SchemaMigration, seen: Sight, links: Links, views: Views) -> D
 
 def _hidden_sql(seen: Sight, views: Views) -> str:
     if not views.sql:
-        return _(
-            "SQL is shown to who has the permission “Can view SQL text” (sqlmigrations.view_schemamigrationtext)."
-        )
+        return _("You lack the permission to view SQL: sqlmigrations.view_schemamigrationtext.")
     return seen.hidden.get(TEXTS, "")
 
 

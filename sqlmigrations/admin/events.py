@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import BigIntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -25,47 +26,52 @@ class SchemaMigrationEventAdmin(ReadOnlyAdmin):
     """Everything that happened, failures too."""
 
     table = EVENTS
-    list_display = ("happened_at", "what", "migration", "told", "by", "run")
+    list_display = ("happened", "what", "migration", "told", "by", "run")
     list_filter = (DatabaseFilter, EventFilter, LabelFilter, MigrationFilter, RunFilter, "happened_at")
     date_hierarchy = "happened_at"
     search_fields = ("label", "name", "db_user", "os_user", "host")
     search_help_text = _("A part of a label, of a name, of a user or of a host; or label.NNN_slug")
-    readonly_fields = ("what", "migration", "run")
+    readonly_fields = ("happened", "what", "migration", "run")
     fieldsets = (
-        (None, {"fields": ("what", "migration", "happened_at", "run")}),
-        (_("By whom"), {"fields": ("os_user", "host", "pid", "db_user", "git_commit")}),
+        (None, {"fields": (("happened", "what"), ("migration", "run"))}),
+        (_("By whom"), {"fields": (("os_user", "host", "pid"), ("db_user", "git_commit"))}),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The rows, each with the migration that is in force under its label and key, where that may be seen."""
-        in_force: Any = Value(None, BigIntegerField())
+    def complete(self, request: HttpRequest, rows: Sequence[SchemaMigrationEvent]) -> None:
+        """The migration that is in force under the label and key of each."""
         if self.views(request).history:
             same = {name: OuterRef(name) for name in ("label", "key")}
-            rows = SchemaMigration.objects.using(sight(request).alias).filter(**same).order_by()
-            in_force = Subquery(rows.values("pk")[:1])
-        found: QuerySet[Any] = super().get_queryset(request).annotate(in_force=in_force)
-        return found
+            in_force = Subquery(SchemaMigration.objects.filter(**same).order_by().values("pk")[:1])
+            of_these = SchemaMigrationEvent.objects.using(sight(request).alias).filter(pk__in=[row.pk for row in rows])
+            found = dict(of_these.values_list("pk", in_force))
+            for row in rows:
+                row.in_force = found.get(row.pk)  # type: ignore[attr-defined]
+
+    @admin.display(description=_("happened at"), ordering="happened_at")
+    def happened(self, event: SchemaMigrationEvent) -> str:
+        """When."""
+        return words.moment(event.happened_at)
 
     @admin.display(description=_("event"), ordering="event")
     def what(self, event: SchemaMigrationEvent) -> str:
         """What happened."""
         return words.event(event.event)
 
-    @admin.display(description=_("migration"), empty_value="-")
+    @admin.display(description=_("migration"))
     def migration(self, event: SchemaMigrationEvent) -> str:
         """To what, and the page of that while it is in force; events of a run have none."""
         if not event.label:
-            return ""
+            return "-"
         name, url = (
             f"{event.label}.{event.name}",
             self.links(event).page(SchemaMigration, getattr(event, "in_force", None)),
         )
         return format_html('<a href="{}">{}</a>', url, name) if url else name
 
-    @admin.display(description=_("in words"), empty_value="-")
+    @admin.display(description=_("in words"))
     def told(self, event: SchemaMigrationEvent) -> str:
         """What is worth knowing of it."""
-        return story.line(event.detail)
+        return story.line(event.detail) or "-"
 
     @admin.display(description=_("by whom"), ordering="os_user")
     def by(self, event: SchemaMigrationEvent) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models import OuterRef, Subquery, TextField, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -24,33 +25,44 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
     """The migrations in force."""
 
     table = LEDGER
-    list_display = ("label", "name", "state_in_words", "applied_at", "duration", "by_whom")
+    list_display = ("label", "name", "state_in_words", "applied", "duration", "by_whom")
     list_display_links = ("name",)
     list_filter = (DatabaseFilter, LabelFilter, StateFilter, "applied_at", "late")
     date_hierarchy = "applied_at"
     search_fields = ("label", "name", "applied_by")
     search_help_text = _("A part of a label, of a name or of a database user; or label.NNN_slug")
-    readonly_fields = ("state_in_words", "duration", "by_whom", "run", "statements", "remarks")
+    readonly_fields = ("state_in_words", "applied", "duration", "by_whom", "run", "statements", "remarks")
     fieldsets = (
-        (None, {"fields": ("label", "name", "state_in_words", "applied_at", "by_whom", "duration", "run", "remarks")}),
-        (_("Content"), {"fields": ("statements", "mode", "checksum", "sql_checksum", "checksum_algorithm")}),
-        (_("Recorded by"), {"fields": ("tool_version",)}),
+        (
+            None,
+            {"fields": (("label", "name"), ("applied", "by_whom"), ("state_in_words", "duration"), "run", "remarks")},
+        ),
+        (
+            _("Content"),
+            {"fields": (("mode", "statements"), "checksum", "sql_checksum", ("checksum_algorithm", "tool_version"))},
+        ),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """The rows, each with who ran it, where events may be seen."""
-        who: Any = Value("", TextField())
+    def complete(self, request: HttpRequest, rows: Sequence[SchemaMigration]) -> None:
+        """Who ran each."""
         if self.views(request).events:
             same = {name: OuterRef(name) for name in ("label", "key", "run_id")}
-            events = SchemaMigrationEvent.objects.using(sight(request).alias).filter(**same).order_by()
+            events = SchemaMigrationEvent.objects.filter(**same).order_by()
             who = Subquery(events.annotate(who=Concat("os_user", Value("@", TextField()), "host")).values("who")[:1])
-        found: QuerySet[Any] = super().get_queryset(request).annotate(who=who)
-        return found
+            of_these = SchemaMigration.objects.using(sight(request).alias).filter(pk__in=[row.pk for row in rows])
+            found = dict(of_these.values_list("pk", who))
+            for row in rows:
+                row.who = found.get(row.pk)  # type: ignore[attr-defined]
 
     @admin.display(description=_("state"), ordering="state")
     def state_in_words(self, migration: SchemaMigration) -> str:
         """What is recorded of it; whether the file agrees is on its page."""
         return words.state(migration.state)
+
+    @admin.display(description=_("applied at"), ordering="applied_at")
+    def applied(self, migration: SchemaMigration) -> str:
+        """When it was recorded as complete; of a half-done one when it was begun."""
+        return words.moment(migration.applied_at)
 
     @admin.display(description=_("duration"), ordering="execution_ms")
     def duration(self, migration: SchemaMigration) -> str:
@@ -75,10 +87,10 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
         done = {"done": migration.statements_done, "total": migration.statements_total}
         return gettext("%(done)s of %(total)s") % done
 
-    @admin.display(description=_("remarks"), empty_value="-")
+    @admin.display(description=_("remarks"))
     def remarks(self, migration: SchemaMigration) -> str:
         """What is out of the ordinary."""
-        return "; ".join(words.remarks(migration.metadata, is_late=migration.late))
+        return "; ".join(words.remarks(migration.metadata, is_late=migration.late)) or "-"
 
     def render_change_form(
         self,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -31,6 +32,13 @@ class Listing(ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self._database = request.GET.get(DATABASE)
         super().__init__(request, *args, **kwargs)
+
+    def get_results(self, request: HttpRequest) -> None:
+        """The rows of one page; what belongs to them in other tables is looked up for these rows alone."""
+        super().get_results(request)
+        rows = list(self.result_list)
+        cast(ReadOnlyAdmin, self.model_admin).complete(request, rows)
+        self.result_list = rows
 
     def url_for_result(self, result: models.Model) -> str:
         """The page of a row."""
@@ -73,6 +81,17 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         found: QuerySet[Any] = super().get_queryset(request)
         seen = sight(request)
         return found.using(seen.alias) if seen.sees(self.table) else found.none()
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row of a page, complete."""
+        found = super().get_object(request, object_id, from_field)
+        if found is not None:
+            self.complete(request, [found])
+        return found
+
+    def complete(self, request: HttpRequest, rows: Sequence[Any]) -> None:
+        """Gives rows what belongs to them in other tables, as far as that may be seen."""
+        raise NotImplementedError
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Links of the list keep its database."""

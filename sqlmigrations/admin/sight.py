@@ -112,5 +112,5 @@ def _absent(alias: str) -> str:
 
 
 def _told(error: SqlMigrationsError) -> str:
-    findings = " ".join(finding.message for finding in error.findings)
-    return " ".join(part for part in (error.message, findings, error.remedy) if part)
+    parts = [error.message, *(finding.message for finding in error.findings), error.remedy]
+    return " ".join(part if part.endswith((".", "?", ";", ":")) else f"{part}." for part in parts if part)

@@ -114,4 +114,6 @@ def _counts(detail: Detail) -> Iterator[str]:
 
 def _said(detail: Detail) -> str:
     """``22012: division by zero``; of a run the kind of error it ended with."""
+    if detail.get("error") and "done" in detail:
+        return _("ended with %(error)s") % {"error": detail["error"]}
     return ": ".join(str(detail[name]) for name in ("sqlstate", "error") if detail.get(name))

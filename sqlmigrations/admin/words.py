@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -49,8 +51,10 @@ def remarks(metadata: Mapping[str, Any], *, is_late: bool) -> Iterator[str]:
         yield gettext("no statement in it")
     if metadata.get("irreversible"):
         yield gettext("cannot be undone: %(why)s") % {"why": metadata["irreversible"]}
-    if stopped := metadata.get("stopped"):
-        yield gettext("stopped at statement %(number)s, line %(line)s: %(why)s") % {"why": "", "line": "?", **stopped}
+    if isinstance(stopped := metadata.get("stopped"), dict):
+        if stopped.get("number"):
+            yield gettext("stopped at statement %(number)s, line %(line)s") % {"line": "?", **stopped}
+        yield str(stopped.get("why") or gettext("stopped"))
 
 
 def event(recorded: str) -> str:
@@ -61,3 +65,8 @@ def event(recorded: str) -> str:
 def duration(milliseconds: float | None) -> str:
     """How long it took, in the unit that fits."""
     return str(_("not run")) if milliseconds is None else taken(milliseconds)
+
+
+def moment(when: datetime) -> str:
+    """A time to the second, in the zone of the visitor; with USE_TZ off there is only one."""
+    return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S %Z}".strip()
