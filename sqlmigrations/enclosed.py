@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlmigrations import lease, wrapped
+from sqlmigrations import django_graph, lease, wrapped
 from sqlmigrations.executor import DEFAULTS, Executor
 from sqlmigrations.guest import visit
 from sqlmigrations.integrity import compare
@@ -78,6 +78,8 @@ class Enclosed(Executor):
 
     def _plan(self, loaded: Loaded, rows: tuple[Applied, ...], migration: SqlMigration) -> Plan | None:
         terms = self._terms(DEFAULTS, loaded)
+        if parse(migration).directives.django_depends:
+            terms = replace(terms, django=django_graph.read(self.database))
         return wrapped.build(loaded, compare(loaded, rows), migration, terms, self._wrapper)
 
     def _marked(self) -> RunMark:

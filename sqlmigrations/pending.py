@@ -139,25 +139,25 @@ def _pending(
         faults += script.faults
         if alias is not None and alias not in terms.databases:
             faults.append(_unknown_alias(script, alias, terms))
-        elif _is_elsewhere(script, terms):
-            elsewhere.add(entry.id)
-        else:
+        elif belongs(script, terms):
             scripts.append(script)
+        else:
+            elsewhere.add(entry.id)
     if elsewhere and _is_nothing_to_record(comparison, scripts):
         elsewhere |= {script.migration.id for script in scripts}
         scripts = []
     return scripts, faults, elsewhere
 
 
-def _is_elsewhere(script: Script, terms: Terms) -> bool:
-    """Whether a file belongs to other databases: its own word counts, or else that of the routers."""
+def belongs(script: Script, terms: Terms) -> bool:
+    """Whether a file is for this database: its own word counts, or else that of the routers."""
     named = script.directives
     if named.database is not None:
-        return named.database != terms.database
+        return named.database == terms.database
     if named.runs_in is not None:
         # Applied or passed over with its migration, for which the routers are asked by the app.
-        return named.runs_in.app in terms.closed_apps
-    return script.migration.id in terms.routed_away
+        return named.runs_in.app not in terms.closed_apps
+    return script.migration.id not in terms.routed_away
 
 
 def _is_nothing_to_record(comparison: Comparison, scripts: Sequence[Script]) -> bool:

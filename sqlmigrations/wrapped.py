@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from sqlmigrations import graph
+from sqlmigrations import graph, waiting
 from sqlmigrations import plan as planning
 from sqlmigrations.exceptions import ConfigurationError, IntegrityError, PartialMigration, SqlMigrationsError
 from sqlmigrations.integrity import Comparison
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
-from sqlmigrations.pending import Terms
+from sqlmigrations.pending import Terms, belongs
 from sqlmigrations.plan import Plan
 from sqlmigrations.target import unknown_label
 from sqlmigrations.types import (
@@ -102,13 +102,14 @@ def build(
     """
     entry = next(entry for entry in comparison.entries if entry.migration is migration)
     script = parse(migration)
-    if entry.state in _SETTLED or not _belongs_here(script, terms):
+    if entry.state in _SETTLED or not belongs(script, terms):
         return None
     own = [e.migration for e in comparison.entries if e.label == TRACKING_LABEL and e.state in _NOT_THERE]
     _refuse_unsound(loaded, comparison, script, terms)
     _refuse_wrapper(script, wrapper)
     _refuse_half_done(entry, script, wrapper)
     _refuse_waiting(comparison, script, terms)
+    _refuse_unmet(script, terms, wrapper)
     if entry.progress is not None:
         # What is left of it may all fit into one transaction; its record does not.
         script = replace(script, mode=Mode.STATEMENTS)
@@ -128,6 +129,9 @@ def _refuse_unsound(loaded: Loaded, comparison: Comparison, script: Script, term
     found += [f for f in comparison.findings if f.severity is Severity.ERROR and f.migration.startswith(label)]
     known = {entry.id for entry in comparison.entries}
     found += [*script.faults, *graph.resolve([script], known)[1]]
+    if terms.django is not None:
+        # Where it runs is seen to by what runs it.
+        found += waiting.faults([script], [migration.id], terms.django, terms.database)
     if any(f.rule == "partial" and f.migration == migration.id for f in found):
         raise PartialMigration("A migration is half done; nothing was changed.", findings=found)
     if found:
@@ -172,7 +176,7 @@ def _refuse_mode(script: Script, wrapper: Wrapper) -> None:
 def _refuse_waiting(comparison: Comparison, script: Script, terms: Terms) -> None:
     """What it waits for has to be applied: nothing else is pulled in."""
     waited_for = [parse(each) for each in _before(comparison, script)]
-    here = [each for each in waited_for if _belongs_here(each, terms)]
+    here = [each for each in waited_for if belongs(each, terms)]
     if not here:
         return
     names = ", ".join(each.migration.id for each in here)
@@ -183,9 +187,15 @@ def _refuse_waiting(comparison: Comparison, script: Script, terms: Terms) -> Non
     )
 
 
-def _belongs_here(script: Script, terms: Terms) -> bool:
-    alias = script.directives.database
-    return script.migration.id not in terms.routed_away if alias is None else alias == terms.database
+def _refuse_unmet(script: Script, terms: Terms, wrapper: Wrapper) -> None:
+    """What it depends on among Django's own migrations."""
+    found = waiting.unmet([script], terms.django, terms.database) if terms.django else []
+    if not found:
+        return
+    what = f"{script.migration.id} waits for migrations of Django's that are not applied. Nothing was changed."
+    named = " and ".join(f'("{d.app}", "{d.name}")' for d in script.directives.django_depends)
+    remedy = f"So that migrate keeps to the order, write into the dependencies of {wrapper.id}: {named}"
+    raise IntegrityError(what, remedy=remedy, findings=found)
 
 
 def _before(comparison: Comparison, script: Script) -> Iterator[SqlMigration]:

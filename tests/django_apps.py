@@ -9,21 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
-from django.db.migrations.operations.base import Operation
 from django.test import override_settings
-
-
-class ApplySQL(Operation):
-    """Says that it applies an SQL file, and does nothing."""
-
-    def __init__(self, label: str, name: str) -> None:
-        self.label, self.name = label, name
-
-    def state_forwards(self, app_label: str, state: object) -> None:
-        pass
-
-    def database_forwards(self, *args: object) -> None:
-        pass
 
 
 class DjangoApp:
@@ -45,7 +31,7 @@ class DjangoApp:
     ) -> None:
         """Makes or replaces a migration: after one of its own or of another app, with operations as source text."""
         (self.migrations / f"{name}.py").write_text(
-            "from django.db import migrations, models\n\nfrom tests.django_apps import ApplySQL\n\n\n"
+            "from django.db import migrations, models\n\nfrom sqlmigrations.operations import ApplySQL\n\n\n"
             "class Migration(migrations.Migration):\n"
             f"    replaces = {[(self.label, replaced) for replaced in replaces]!r}\n"
             f"    dependencies = {list(after)!r}\n"

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
@@ -168,3 +170,41 @@ def test_django_is_not_asked_when_no_file_at_hand_names_it(shop: DjangoApp, loca
 
     assert not any("django_migrations" in query["sql"] for query in context)
     assert len(context) == 2
+
+
+def test_a_deploy_applies_both_kinds_in_their_order(shop: DjangoApp, local_site: LocalSite) -> None:
+    local_site.write("003_ranking.sql", "-- depends: django:shop.__latest__\nCREATE TABLE c AS TABLE b;\n")
+
+    for command in ("sqlmigrate_apply", "migrate", "sqlmigrate_apply"):
+        local_site.run(command, *(["--skip-checks"] if command == "migrate" else []), check=True)
+    after = local_site.run("sqlmigrate_status", "--check")
+
+    assert names(local_site) == ["001_initial", "002_search", "003_ranking"]
+    assert after.stdout.endswith("4 in all, 4 applied, 0 pending; integrity valid.\n")
+
+
+def test_a_wrapped_file_waits_for_what_it_depends_on_among_djangos_migrations(
+    shop: DjangoApp, local_site: LocalSite
+) -> None:
+    local_site.write(
+        "002_search.sql", "-- runs-in: django:shop.0004_search\n-- depends: django:blog.0001_initial\nSELECT 1;\n"
+    )
+    blog = DjangoApp(local_site.folder, "blog")
+    blog.chain("0001_initial")
+
+    with blog.installed():
+        local_site.run("sqlmigrate_apply", check=True)
+        with local_site.configured(), pytest.raises(CommandError) as refused:
+            call_command("migrate", "shop", verbosity=0, skip_checks=True)
+        migrate(local_site, "blog")
+        migrate(local_site, "shop")
+
+    assert str(refused.value) == (
+        "project.002_search waits for migrations of Django's that are not applied. Nothing was changed.\n\n"
+        "  migrations_sql/002_search.sql:2:1  [unapplied-dependency]\n"
+        "    Depends on django:blog.0001_initial, which is not applied on 'default'.\n"
+        "    Next: python manage.py migrate blog 0001\n\n"
+        "  Next: So that migrate keeps to the order, write into the dependencies of shop.0004_search: "
+        '("blog", "0001_initial")'
+    )
+    assert names(local_site) == ["001_initial", "002_search"]
