@@ -7,14 +7,15 @@ import io
 import json
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations.directives import duration_ms
-from sqlmigrations.exceptions import ExitCode, Interrupted, SqlMigrationsError
+from sqlmigrations.exceptions import ConfigurationError, ExitCode, Interrupted, SqlMigrationsError
 from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
@@ -61,6 +62,19 @@ class SqlMigrationsCommand(BaseCommand):
         if not options.get("stderr"):
             self.stderr = LastingOutput(sys.stderr or io.StringIO())
             self.stderr.style_func = self.style.ERROR
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Runs the command of a command line; who asked for JSON is told in JSON that it could not be read."""
+        self._argv = argv[2:]
+        super().run_from_argv(argv)
+
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        """Makes the parser."""
+        parser = super().create_parser(prog_name, subcommand, **options)
+        if self._is_whole_process:
+            # Django chooses the class.
+            parser.error = partial(self._refuse_usage, parser.error, subcommand)  # type: ignore[method-assign]
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Adds what every command takes."""
@@ -109,6 +123,18 @@ class SqlMigrationsCommand(BaseCommand):
         """Leaves with an exit code that is no error of ours, such as 3 for pending."""
         if code is not ExitCode.OK:
             raise self._ended(code, message)
+
+    def _refuse_usage(self, refuse: Callable[[str], NoReturn], subcommand: str, message: str) -> NoReturn:
+        # What of the command line can be read without the rest of it.
+        reader = argparse.ArgumentParser(add_help=False)
+        for option, otherwise in (("--format", "text"), ("--database", DEFAULT_DB_ALIAS)):
+            reader.add_argument(option, nargs="?", default=otherwise)
+        asked, _ = reader.parse_known_args(self._argv)
+        if asked.format == "json":
+            remedy = f"What it takes: python manage.py {subcommand} --help"
+            error = ConfigurationError(f"The command line is wrong: {message}. Nothing was done.", remedy=remedy)
+            self.document({"database": asked.database, **rendering.error_document(error)})
+        refuse(message)
 
     @property
     def _is_whole_process(self) -> bool:
