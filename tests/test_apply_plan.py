@@ -143,7 +143,7 @@ def test_a_refusal_as_one_document(shop: LocalSite) -> None:
 PLAN = """\
 Planned SQL migrations:
   project.001_a
-      in one transaction, 1 statement, lock timeout deadlock_timeout + 1 s, statement timeout as the role has, \
+      in one transaction, 1 statement, lock timeout 1 s above deadlock_timeout, statement timeout as the role has, \
 rollback ready
   project.002_b
       in one transaction, 2 statements, lock timeout 5.0 s, statement timeout 2 min 0 s, no rollback
@@ -292,13 +292,13 @@ def test_a_refused_plan_as_one_document(shop: LocalSite) -> None:
 @pytest.mark.parametrize(
     ("sql", "told"),
     [
-        ("ALTER TABLE a ADD b int;", "deadlock_timeout + 1 s"),
+        ("ALTER TABLE a ADD b int;", "1 s above deadlock_timeout"),
         ("-- lock-timeout: 5s\nUPDATE a SET id = 1;", "5.0 s"),
         ("UPDATE a SET id = 1;", "30 s"),
-        ("UPDATE a SET id = 1; ALTER TABLE a ADD b int;", "30 s (deadlock_timeout + 1 s from statement 2 on)"),
+        ("UPDATE a SET id = 1; ALTER TABLE a ADD b int;", "30 s (1 s above deadlock_timeout from statement 2 on)"),
         ("SET work_mem = '1MB'; CREATE INDEX CONCURRENTLY i ON a (id);", "none"),
         ("-- lock-timeout: 5s\nCREATE INDEX CONCURRENTLY i ON a (id);", "none"),
-        ("-- transaction: off\nALTER TABLE a ADD b int; VACUUM a;", "deadlock_timeout + 1 s or 30 s"),
+        ("-- transaction: off\nALTER TABLE a ADD b int; VACUUM a;", "1 s above deadlock_timeout or 30 s"),
         ("-- transaction: off\n-- lock-timeout: 5s\nALTER TABLE a ADD b int; VACUUM a;", "5.0 s"),
     ],
 )

@@ -15,7 +15,7 @@ from sqlmigrations.sql.patience import PATIENT_MS, Waiting
 from sqlmigrations.types import Finding, Hold, MigrationStatus, Mode, Outcome, Progress, Severity
 
 _SHOWN = 5
-_PATIENT, _BRIEF = f"{PATIENT_MS // 1000} s", "deadlock_timeout + 1 s"
+_PATIENT, _BRIEF = f"{PATIENT_MS // 1000} s", "1 s above deadlock_timeout"
 # In any language. The other lines of a context quote statements and rows, with anybody's values in them.
 _FUNCTION = re.compile(r"[^\"'«»„]*\bPL/\w+|SQL function ")
 # The engine does not know how it was called; what people copy from a message has to be complete.
