@@ -26,10 +26,20 @@ from sqlmigrations.masking import mask
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import AlreadyRecorded, RunMark
+from sqlmigrations.resume.verdicts import Verdict
 from sqlmigrations.sql.statements import touches_session
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import Mode, Outcome, Result
+
+# How a statement was met of which no end was recorded.
+_SETTLED = {
+    None: "",
+    Verdict.DONE: ", which was done already",
+    Verdict.RUN: ", which was run again",
+    Verdict.REBUILD: ", whose remains were removed and which was run again",
+    Verdict.FINISH: ", which was half done and is finished now",
+}
 
 
 class RunMode(Enum):
@@ -179,7 +189,7 @@ class Run:
         self._bench.interruption.pause(delay_s)
 
     def _attempt(self, step: Step, attempt: int) -> tuple[Result, str]:
-        session, reopen = self._bench.session, self._bench.renew
+        session, reopen, settled = self._bench.session, self._bench.renew, None
         place = Workplace(session, self._lock, self._recorder, self.mark, self._watcher, reopen)
         if step.founds:
             transaction.found(place, step)
@@ -188,10 +198,10 @@ class Run:
             return Result.FAKED, "recorded without running"
         elif step.script.mode is Mode.STATEMENTS:
             waiting = Waiting(self._bench.wait_ms, self._tell_waiting)
-            stepwise.apply(place, step, self._ledger, waiting, attempt)
+            settled = stepwise.apply(place, step, self._ledger, waiting, attempt)
         else:
             transaction.apply(place, step, attempt)
-        note = f"resumed at statement {step.progress.done + 1}" if step.progress else ""
+        note = f"resumed at statement {step.progress.done + 1}{_SETTLED[settled]}" if step.progress else ""
         return (Result.APPLIED, note) if step.script.statements else (Result.EMPTY, "no statement in it")
 
     def _tell_waiting(self, holder: Holder | None) -> None:

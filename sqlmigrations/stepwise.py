@@ -31,11 +31,11 @@ _RESOLVE_S = 60
 _NOT_IN_A_TRANSACTION = frozenset({"25001", "2D000"})
 
 
-def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> int:
+def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> Verdict | None:
     """Applies a file, or what earlier runs and attempts have left of it.
 
     Returns:
-        How many of its statements were run now.
+        What became of the statement that an earlier run had begun and not ended; ``None`` when there was none.
 
     Raises:
         MigrationFailed: Nothing of it was kept.
@@ -55,18 +55,18 @@ def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attemp
             walk.go()
         except Lost as again:
             raise walk.broken(again) from None
-    return walk.ran
+    return walk.settled
 
 
 class _Walk:
     """The way through the units of one file.
 
     Attributes:
-        ran: How many statements were run.
+        settled: What became of the statement that an earlier run had begun and not ended.
     """
 
     def __init__(self, place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> None:
-        self.ran = 0
+        self.settled: Verdict | None = None
         self._place = place
         self._step = step
         self._ledger = ledger
@@ -166,7 +166,6 @@ class _Walk:
         self._digest = digest
         self._done = unit.last
         self._kept = self._kept or unit.way is not Way.SESSION
-        self.ran += len(every)
 
     def _on_session(self, unit: Unit) -> dict[str, object]:
         self._books.check_lock(self._session)
@@ -197,6 +196,7 @@ class _Walk:
                     alone.look_after(self._session, self._books, it, begun, self._lost.failed.server)
                     return {"found": True}
                 judgement = alone.settle(self._session, self._books, it, begun)
+                self.settled = judgement.verdict
                 if judgement.verdict in (Verdict.DONE, Verdict.FINISH):
                     return {"found": True}
                 it = replace(it, rebuilt=begun.rebuilt + (judgement.verdict is Verdict.REBUILD))

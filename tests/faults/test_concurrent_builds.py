@@ -92,6 +92,7 @@ def test_f23_a_build_whose_backend_is_terminated_is_named_and_built_anew_once_by
     assert "sqlmigrate_apply   which runs  DROP INDEX CONCURRENTLY public.i  and then statement 1 again, once." in said
     assert left == ([(False,)], [("001_i", "partial")])
     assert (resumed.returncode, resumed.stderr, is_valid(table)) == (0, "", True)
+    assert "resumed at statement 1, whose remains were removed and which was run again\n" in resumed.stdout
     assert [event["detail"]["sql"] for event in table.events("statement_rebuilt")] == [
         ["DROP INDEX CONCURRENTLY public.i"]
     ]
@@ -122,6 +123,7 @@ def test_f81_a_build_that_was_done_when_the_runner_was_killed_is_found_done(tabl
     assert killed.returncode == -9
     assert built is not None
     assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert "resumed at statement 1, which was done already\n" in resumed.stdout
     assert (oid(table), is_valid(table), started(table)) == (built, True, 1)
     assert table.events("statement_finished")[0]["detail"]["found"] is True
     assert table.recorded() == [("001_i", "applied")]
@@ -195,6 +197,7 @@ def test_f42_duplicates_wait_for_a_person_and_no_value_of_a_row_is_shown(table: 
     table.query("DROP INDEX CONCURRENTLY i")
     repaired = table.apply()
     assert (repaired.returncode, repaired.stderr, is_valid(table)) == (0, "", True)
+    assert "resumed at statement 1, which was run again\n" in repaired.stdout
 
 
 def test_f43_an_invalid_index_under_the_name_is_not_taken_for_success(table: FaultySite) -> None:
@@ -251,6 +254,7 @@ def test_f44_a_partition_whose_detaching_was_cancelled_is_detached(table: Faulty
     assert stopped.returncode == 7
     assert "FINALIZE" in stopped.stderr
     assert (resumed.returncode, resumed.stderr) == (0, "")
+    assert "resumed at statement 1, which was half done and is finished now\n" in resumed.stdout
     assert table.query("SELECT count(*) FROM pg_inherits WHERE inhrelid = 'p1'::regclass") == [(0,)]
 
 
