@@ -21,6 +21,7 @@ from sqlmigrations.types import Applied, Finding, MigrationStatus, SqlFile, Stat
 SHOWN_TEXT, SHOWN_LINES = 200_000, 2_000
 # Comparing takes longer than in proportion to the length; characters.
 _COMPARED_TEXT = 200_000
+_ALL_OF_IT = "python manage.py sqlmigrate_status -v 2"
 _CHANGED = (State.MODIFIED, State.REFORMATTED, State.PARTIAL)
 
 
@@ -164,6 +165,9 @@ def _within(lines: list[str]) -> Iterator[str]:
 def _changes(row: Applied, entry: MigrationStatus, secrets: frozenset[str]) -> Iterator[str]:
     assert entry.migration is not None
     if max(len(row.text or ""), len(entry.migration.file.text)) > _COMPARED_TEXT:
-        yield "(too large to be compared here: python manage.py sqlmigrate_status -v 2)"
-    else:
-        yield from difference(row, entry.migration, secrets)
+        yield f"(too large to be compared here: {_ALL_OF_IT})"
+        return
+    lines = list(difference(row, entry.migration, secrets))
+    yield from lines[:SHOWN_LINES]
+    if len(lines) > SHOWN_LINES:
+        yield f"({len(lines) - SHOWN_LINES} more lines: {_ALL_OF_IT})"

@@ -122,6 +122,21 @@ def test_a_long_text_is_cut_and_says_so(office: Office) -> None:
     assert "Shown are the first 1 of 2 lines." in section(wide, "sqlm-sql")
 
 
+def test_a_long_difference_is_cut_and_one_of_a_large_text_is_not_made(office: Office) -> None:
+    office.site.write("001_a.sql", "".join(f"SELECT {number};\n" for number in range(1_500)))
+    office.site.write("002_b.sql", f"-- {'x' * 250_000}\nSELECT 1;\n")
+    office.site.run("sqlmigrate_apply", check=True)
+    office.site.write("001_a.sql", "".join(f"SELECT -{number};\n" for number in range(1_500)))
+    office.site.write("002_b.sql", f"-- {'x' * 250_000}\nSELECT 2;\n")
+    client = office.superuser()
+
+    many, wide = office.open(client, "001_a"), office.open(client, "002_b")
+
+    rest = "python manage.py sqlmigrate_status -v 2)"
+    assert re.findall(r'<span class="sqlm-head">\((.*)\n', many) == [f"1003 more lines: {rest}"]
+    assert re.findall(r'<span class="sqlm-head">\((.*)\n', wide) == [f"too large to be compared here: {rest}"]
+
+
 def test_who_may_not_view_sql_sees_no_statement_anywhere(history: Office) -> None:
     history.site.write(
         "002_b.sql", "CREATE INDEX CONCURRENTLY a_id ON a (id);\nCREATE INDEX CONCURRENTLY b ON nowhere (id);\n"
@@ -155,6 +170,20 @@ def test_who_may_not_view_events_sees_none_on_the_page(history: Office) -> None:
     os_user = history.site.query("SELECT DISTINCT os_user || '@' FROM schema_migration_events")[0][0]
     assert os_user not in words(html)
     assert numbered(html, "down") == ["1 DROP TABLE a;"]
+
+
+def test_what_is_out_of_the_ordinary_is_remarked(history: Office) -> None:
+    history.site.query(
+        "UPDATE schema_migrations SET late = true, metadata = %s",
+        '{"faked": true, "empty": true, "django": "shop.0004_x", "irreversible": "it drops", "stopped": {"why": "w"}}',
+    )
+
+    html = history.open(history.superuser(), "001_a")
+
+    assert (
+        "applied although a higher number was; by the Django migration shop.0004_x; recorded without running; "
+        "no statement in it; cannot be undone: it drops; w"
+    ) in words(html)
 
 
 def test_a_half_done_file_says_how_far_it_came(history: Office) -> None:

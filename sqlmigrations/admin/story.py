@@ -24,6 +24,7 @@ _TITLES = {
     "statements": gettext_lazy("statements"),
     "steps": gettext_lazy("migrations to be run"),
     "done": gettext_lazy("migrations done"),
+    "django": gettext_lazy("Django migration"),
     "mode": gettext_lazy("kind of run"),
     "pooling": gettext_lazy("pooler on the way"),
     "how": gettext_lazy("decided as"),
@@ -99,6 +100,8 @@ def _parts(detail: Detail) -> Iterator[str]:
     yield from _counts(detail)
     if detail.get("execution_ms") is not None:
         yield words.duration(detail["execution_ms"])
+    if detail.get("django"):
+        yield _("by the Django migration %(name)s") % {"name": detail["django"]}
     if detail.get("name_before"):
         yield _("before: %(name)s") % {"name": detail["name_before"]}
 

@@ -45,6 +45,8 @@ def remarks(metadata: Mapping[str, Any], *, is_late: bool) -> Iterator[str]:
     """What is out of the ordinary about a record."""
     if is_late:
         yield gettext("applied although a higher number was")
+    if metadata.get("django"):
+        yield gettext("by the Django migration %(name)s") % {"name": metadata["django"]}
     if metadata.get("faked"):
         yield gettext("recorded without running")
     if metadata.get("empty"):
