@@ -29,7 +29,16 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
     loaded = load(conf.sources(settings), settings.ignore)
     aliases = conf.databases(settings)
     wrapping = operations.wrapping(loaded)
-    terms = [Terms(alias, aliases, django=wrapping.history) for alias in aliases]
+    terms = (
+        Terms(
+            alias,
+            aliases,
+            routed_away=routes.kept_out(alias, loaded.migrations),
+            closed_apps=routes.closed(alias),
+            django=wrapping.history,
+        )
+        for alias in aliases
+    )
     faults = dict.fromkeys(finding for each in terms for finding in validate(loaded, each))
     faults |= dict.fromkeys(operations.validate(loaded, wrapping))
     return [

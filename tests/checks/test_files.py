@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from sqlmigrations.checks import check_files
@@ -115,6 +116,24 @@ def test_a_way_past_a_pooler_that_is_no_mirror_in_tests_is_a_warning(
     connections["past"].settings_dict["TEST"]["MIRROR"] = "default"
     assert files(local_site) == []
     del connections["past"]
+
+
+class Apart:
+    """A router that keeps one file out of every database."""
+
+    def allow_migrate(self, db: str, app_label: str, sql_migration: str = "", **_: Any) -> bool | None:
+        return False if sql_migration == "001_a" else None
+
+
+def test_a_file_that_the_routers_keep_out_of_a_database_cannot_be_waited_for_there(local_site: LocalSite) -> None:
+    local_site.write("001_a.sql", FIRST)
+    local_site.write("002_b.sql", "-- depends: 001_a\nSELECT 1;\n")
+
+    with override_settings(DATABASE_ROUTERS=[f"{__name__}.Apart"]):
+        found = files(local_site)
+
+    message = "migrations_sql/002_b.sql:1:1: Depends on project.001_a, which belongs to another database."
+    assert [(error.id, error.msg) for error in found] == [("sqlmigrations.E002", message)]
 
 
 @contextmanager
