@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlmigrations import signals
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.decision import Action, Proposal
@@ -67,7 +68,7 @@ class Corrections:
         self._mark = mark
 
     def record(self, proposal: Proposal, reason: str) -> None:
-        """Corrects the row and tells why, in one transaction.
+        """Corrects the row and tells why, in one transaction, and then the listeners.
 
         Raises:
             IntegrityError: The row is no longer the one that was shown; nothing was changed.
@@ -93,6 +94,9 @@ class Corrections:
                 ) from None
             raise
         self._commit(proposal)
+        signals.migration_repaired.send_robust(
+            sender=Corrections, run_id=self._mark.id, database=self._mark.database, proposal=proposal, reason=reason
+        )
 
     def _correct(self, proposal: Proposal, reason: str) -> None:
         row, decision, migration = proposal.applied, proposal.decision, proposal.entry.migration

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlmigrations import glimpses, signals
+from sqlmigrations.decision import Action
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.glimpses import Occasion, Pace
 from sqlmigrations.masking import mask
@@ -27,6 +28,7 @@ _FIELDS = (
     "blockers",
 )
 # fmt: on
+_REPAIRED = {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}
 # What was told of the migration that each run is at.
 _paces: dict[str, Pace] = {}
 
@@ -38,6 +40,7 @@ def connect() -> None:
     signals.migration_watched.connect(_migration_watched, dispatch_uid="sqlmigrations.logs")
     signals.migration_retrying.connect(_migration_retrying, dispatch_uid="sqlmigrations.logs")
     signals.migration_finished.connect(_migration_finished, dispatch_uid="sqlmigrations.logs")
+    signals.migration_repaired.connect(_migration_repaired, dispatch_uid="sqlmigrations.logs")
     signals.run_finished.connect(_run_finished, dispatch_uid="sqlmigrations.logs")
     signals.lock_waiting.connect(_lock_waiting, dispatch_uid="sqlmigrations.logs")
     signals.database_waiting.connect(_database_waiting, dispatch_uid="sqlmigrations.logs")
@@ -97,6 +100,15 @@ def _migration_finished(step: Any, outcome: Any, error: Any, **common: Any) -> N
     fields |= {"duration_ms": round(outcome.duration_ms, 3), "statements": outcome.statements}
     message = f"{outcome.id}: {outcome.result.value} in {outcome.duration_ms:.0f} ms"
     _log(logging.INFO, message, event="migration_finished", attempts=outcome.attempts, **fields)
+
+
+def _migration_repaired(run_id: object, database: str, proposal: Any, reason: str, **_: object) -> None:
+    entry, decision = proposal.entry, proposal.decision
+    how = f" as {decision.how.value}" if decision.how else ""
+    fields = {"run_id": str(run_id), "database": database, "migration": entry.id}
+    fields |= {"checksum": entry.migration.file.checksum} if entry.migration else {}
+    message = f"{entry.id}: {_REPAIRED[decision.action]}{how} by a person: {reason}"
+    _log(logging.INFO, message, event="migration_repaired", **fields)
 
 
 def _run_finished(outcomes: Any, error: Any, duration_ms: float, **common: Any) -> None:

@@ -11,6 +11,8 @@
 * ``migration_retrying``: ``run_id``, ``database``, ``step``, ``attempt``, ``delay_s``, ``error``, ``blockers`` - an
   attempt failed by a lock or a deadlock, was rolled back, and the next one begins after ``delay_s`` seconds.
 * ``migration_finished``: ``run_id``, ``database``, ``step``, ``outcome``, ``error``; one of the last two is ``None``.
+* ``migration_repaired``: ``run_id``, ``database``, ``proposal``, ``reason`` - what a person decided about the record
+  of a migration was carried out; ``run_id`` is what its event is recorded under.
 * ``run_finished``: ``run_id``, ``database``, ``outcomes``, ``error``, ``duration_ms``.
 
 All but ``migration_started`` are sent robustly: a listener that raises is logged by Django and cannot stop a run.
@@ -27,4 +29,5 @@ migration_started = Signal()
 migration_watched = Signal()
 migration_retrying = Signal()
 migration_finished = Signal()
+migration_repaired = Signal()
 run_finished = Signal()

@@ -154,3 +154,30 @@ def test_connecting_twice_does_not_double_the_records(log: pytest.LogCaptureFixt
     signals.lock_waiting.send_robust(sender=None, database="default", holder=None)
 
     assert len(records(log)) == 1
+
+
+def test_what_a_person_decides_is_told_with_the_reason(local_site: LocalSite, log: pytest.LogCaptureFixture) -> None:
+    local_site.write("001_a.sql", "CREATE TABLE a ();\n")
+    local_site.run("sqlmigrate_apply", check=True)
+    local_site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    log.clear()
+
+    local_site.run(
+        "sqlmigrate_repair", "accept", "project", "001", "--reason", "changed by hand", "--noinput", check=True
+    )
+
+    (event,) = local_site.query("SELECT run_id::text FROM schema_migration_events WHERE event = 'accepted'")
+    (record,) = [record for record in log.records if record.name == "sqlmigrations"]
+    assert (record.levelname, record.getMessage()) == (
+        "INFO",
+        "project.001_a: accepted by a person: changed by hand",
+    )
+    (fields,) = records(log)
+    assert {name: value for name, value in fields.items() if value is not None} == {
+        "level": "INFO",
+        "event": "migration_repaired",
+        "run_id": event[0],
+        "database": "default",
+        "migration": "project.001_a",
+        "checksum": local_site.ledger()[1]["checksum"],
+    }
