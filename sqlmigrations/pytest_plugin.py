@@ -14,12 +14,13 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 from sqlmigrations import receivers, roundtrip, scratch
 from sqlmigrations.exceptions import SqlMigrationsError
 from sqlmigrations.executor import Executor
-from sqlmigrations.management import following, rendering
+from sqlmigrations.management import rendering
+from sqlmigrations.management.following import Following, NotApplied
 from sqlmigrations.roundtrip import RoundTrip
 from sqlmigrations.types import Status
 
@@ -35,21 +36,25 @@ class Scratch:
         self.database = database
 
     def apply(self) -> Status:
-        """Does what makes a test database: Django's ``migrate``, then all files. A file that fails fails the test."""
+        """Does what makes a test database: Django's ``migrate``, and all files. A file that fails fails the test."""
         with _telling():
             self._migrate()
-            following.apply(self.database, 0, OutputWrapper(io.StringIO()), in_tests=True)
+            self._following().apply_rest()
             return Executor(self.database).status()
 
     def up_down_up(self) -> RoundTrip:
         """Applies each file, undoes it, and applies it again; what its down file leaves behind fails the test."""
         with _telling():
-            with _without_files():
-                self._migrate()
+            self._migrate()
             return roundtrip.up_down_up(self.database)
 
+    def _following(self) -> Following:
+        return Following(self.database, 0, OutputWrapper(io.StringIO()), in_tests=True)
+
     def _migrate(self) -> None:
-        call_command("migrate", database=self.database, verbosity=0, interactive=False, run_syncdb=True)
+        """Runs ``migrate``, and of the files, whatever the setting says, those that it applies or needs before."""
+        with _left_to(lambda plan: self._following().apply_before([migration for migration, _ in plan])):
+            call_command("migrate", database=self.database, verbosity=0, interactive=False, run_syncdb=True)
 
 
 @pytest.fixture
@@ -80,7 +85,9 @@ def assert_nothing_pending(db: None) -> Callable[..., None]:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
     """Stops the run at the first test whose database could not get the files: all others would say the same."""
     outcome = yield
-    if call.excinfo is not None and isinstance(error := call.excinfo.value, following.NotApplied):
+    error = call.excinfo and call.excinfo.value
+    # Of an operation it is the cause.
+    if isinstance(error, NotApplied) or (error and isinstance(error.__cause__, SqlMigrationsError)):
         outcome.get_result().longrepr = str(error)
         item.session.shouldstop = "the test database could not get the SQL migrations"
 
@@ -99,11 +106,19 @@ def _telling() -> Iterator[None]:
 
 
 @contextmanager
-def _without_files() -> Iterator[None]:
-    """A ``migrate`` that leaves the files to what comes after it."""
-    receiver: dict[str, Any] = {"dispatch_uid": receivers.UID}
-    post_migrate.disconnect(**receiver)
+def _left_to(before: Callable[[receivers.Plan], None]) -> Iterator[None]:
+    """A block in which ``migrate`` is preceded by this, whatever the setting says, and followed by nothing."""
+
+    def receive(plan: receivers.Plan, **_: Any) -> None:
+        before(plan)
+
+    for sent in (pre_migrate, post_migrate):
+        sent.disconnect(dispatch_uid=receivers.UID)
+    # Once: after the other apps, as it is sent for each.
+    last = receivers.last_app()
+    pre_migrate.connect(receive, sender=last)
     try:
         yield
     finally:
+        pre_migrate.disconnect(receive, sender=last)
         receivers.connect()

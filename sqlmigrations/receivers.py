@@ -8,30 +8,53 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.core.management.base import OutputWrapper
 from django.db import connections
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 from sqlmigrations import conf
 from sqlmigrations.types import OnMigrate
 
+if TYPE_CHECKING:
+    from sqlmigrations.management.following import Following
+
+# Migrations of Django's, and whether each is taken back.
+Plan = Sequence[tuple[Any, bool]]
 UID = "sqlmigrations.receivers"
 
 
 def connect() -> None:
     """Starts listening; calling it again changes nothing."""
+    pre_migrate.connect(apply_before, dispatch_uid=UID)
     post_migrate.connect(apply_rest, dispatch_uid=UID)
+
+
+def apply_before(
+    sender: AppConfig,
+    using: str,
+    verbosity: int,
+    plan: Plan | None = None,
+    stdout: OutputWrapper | None = None,
+    **_: Any,
+) -> None:
+    """Applies what comes before the files that the migrations of Django's in the plan are going to apply.
+
+    Raises:
+        NotApplied: It failed; a ``CommandError`` whose message tells all there is to know.
+    """
+    if plan and sender is last_app() and _is_wanted(using, plan):
+        _follow(using, verbosity, stdout).apply_before([migration for migration, _ in plan])
 
 
 def apply_rest(
     sender: AppConfig,
     using: str,
     verbosity: int,
-    plan: Sequence[tuple[Any, bool]] | None = None,
+    plan: Plan | None = None,
     stdout: OutputWrapper | None = None,
     **_: Any,
 ) -> None:
@@ -42,8 +65,13 @@ def apply_rest(
     Raises:
         NotApplied: It failed; a ``CommandError`` whose message tells all there is to know.
     """
-    if plan is not None and _is_last(sender) and _is_wanted(using, plan):
-        _follow(using, verbosity, stdout)
+    if plan is not None and sender is last_app() and _is_wanted(using, plan):
+        _follow(using, verbosity, stdout).apply_rest()
+
+
+def last_app() -> AppConfig:
+    """The signals are sent for each app, and the last one finds what all others made: content types, permissions."""
+    return [config for config in apps.get_app_configs() if config.models_module is not None][-1]
 
 
 def is_testing() -> bool:
@@ -52,7 +80,7 @@ def is_testing() -> bool:
     return hasattr(mail, "outbox") and "testserver" in django_settings.ALLOWED_HOSTS
 
 
-def _is_wanted(alias: str, plan: Sequence[tuple[Any, bool]]) -> bool:
+def _is_wanted(alias: str, plan: Plan) -> bool:
     chosen = conf.on_migrate()
     if chosen is OnMigrate.NEVER or (chosen is OnMigrate.TESTS and not is_testing()):
         return False
@@ -65,12 +93,7 @@ def _is_ours(alias: str) -> bool:
     return connections[alias].vendor == "postgresql" and not conf.is_mere_way(alias)
 
 
-def _is_last(config: AppConfig) -> bool:
-    """The signal is sent for each app, and the last one finds what all others made: content types, permissions."""
-    return [other for other in apps.get_app_configs() if other.models_module is not None][-1] is config
+def _follow(alias: str, verbosity: int, stdout: OutputWrapper | None) -> Following:
+    from sqlmigrations.management.following import Following
 
-
-def _follow(alias: str, verbosity: int, stdout: OutputWrapper | None) -> None:
-    from sqlmigrations.management import following
-
-    following.apply(alias, verbosity, stdout or OutputWrapper(sys.stdout), in_tests=is_testing())
+    return Following(alias, verbosity, stdout or OutputWrapper(sys.stdout), in_tests=is_testing())

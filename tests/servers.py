@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,16 @@ class Database:
         ended = subprocess.run([str(binaries() / name), *arguments], input=stdin or "", capture_output=True, text=True)
         assert not check or ended.returncode == 0, ended.stderr
         return ended
+
+
+def connected_to(prefix: str) -> int:
+    """How many clients databases have whose names begin so; a server process that is about to end is waited for."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE starts_with(datname, %s) AND backend_type = 'client backend'"
+    for _ in range(100):
+        if not (count := int(Database("postgres").query(sql, prefix)[0][0])):
+            break
+        time.sleep(0.05)
+    return count
 
 
 @contextmanager

@@ -17,6 +17,8 @@ from django.db import connections, transaction
 
 from sqlmigrations import signals
 from tests.inprocess import LocalSite
+from tests.servers import connected_to
+from tests.shop import Shop
 
 FORWARD: list[tuple[object, bool]] = []
 BACKWARD = [(object(), True)]
@@ -51,9 +53,8 @@ def test_a_test_database_gets_the_files_in_silence_and_no_connection_is_left(mig
     assert after_migrate(migrated, plan=FORWARD) == ""
 
     assert names(migrated) == ["000_migration_tracking", "001_a"]
-    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     connections["default"].close()
-    assert migrated.query(others) == [(0,)]
+    assert connected_to(migrated.database.name) == 0
 
 
 def test_with_verbosity_each_file_has_its_line_and_nothing_is_told_when_nothing_is_pending(
@@ -178,3 +179,52 @@ def test_ctrl_c_is_handed_on_to_whoever_runs_the_tests(migrated: LocalSite) -> N
             after_migrate(migrated, plan=FORWARD)
     finally:
         signals.migration_started.disconnect(press)
+
+
+def test_one_migrate_applies_what_a_wrapped_file_waits_for_the_file_in_its_place_and_then_the_rest(shop: Shop) -> None:
+    shop.settings["APPLY_ON_MIGRATE"] = "tests"
+    shop.write("001_a.sql", "CREATE TABLE a ();\n")
+    shop.wrap("0001", "002_b", "ALTER TABLE a ADD COLUMN b int;\n")
+    shop.wrap("0002", "003_c", "ALTER TABLE a ADD COLUMN c int;\n")
+    shop.write("004_d.sql", "ALTER TABLE a ADD COLUMN d int;\n")
+
+    shop.migrate(check=True)
+
+    assert shop.names() == ["001_a", "002_b", "003_c", "004_d"]
+    assert shop.django() == ["0001_x", "0002_x"]
+
+
+def test_what_one_migrate_cannot_do_is_told_before_it_begins_and_what_would_let_it(shop: Shop) -> None:
+    shop.settings["APPLY_ON_MIGRATE"] = "tests"
+    shop.migration("0001_x", "migrations.RunSQL('CREATE TABLE a ()')")
+    shop.write("001_a.sql", "-- depends: django:shop.0001_x\nALTER TABLE a ADD COLUMN a int;\n")
+    shop.wrap("0002", "002_b", "ALTER TABLE a ADD COLUMN b int;\n")
+
+    refused = shop.migrate()
+    shop.write("001_a.sql", "-- runs-in: django:shop.0002_x\nALTER TABLE a ADD COLUMN a int;\n")
+    shop.migration("0002_x", "ApplySQL('project', '001_a'), ApplySQL('project', '002_b')")
+    shop.migrate(check=True)
+
+    assert (refused.returncode, refused.error) == (
+        4,
+        "Migrations of Django's have to be applied first; nothing has run.\n\n"
+        "  migrations_sql/001_a.sql:1:1  [unapplied-dependency]\n"
+        "    Depends on django:shop.0001_x, which is not applied on 'default'.\n"
+        "    Next: A test database is made by one migrate. Let it apply this file as well: write  "
+        "-- runs-in: django:APP.NAME  into it, and ApplySQL for it into that migration.",
+    )
+    assert shop.names() == ["001_a", "002_b"]
+
+
+def test_a_migrate_that_stops_short_leaves_what_waits_for_the_rest_of_it(shop: Shop) -> None:
+    shop.settings["APPLY_ON_MIGRATE"] = "always"
+    shop.migration("0001_x", "migrations.RunSQL('CREATE TABLE a ()')")
+    shop.migration("0002_x", "migrations.RunSQL('ALTER TABLE a ADD COLUMN a int')")
+    shop.write("001_a.sql", "-- depends: django:shop.0002_x\nALTER TABLE a ALTER COLUMN a SET NOT NULL;\n")
+
+    short = shop.migrate("0001", check=True)
+    before = shop.names()
+    shop.migrate(check=True)
+
+    assert short.stdout.endswith("  SQL migrations are left until Django's are applied: project.001_a and others.\n")
+    assert (before, shop.names()) == ([], ["001_a"])

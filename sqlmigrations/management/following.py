@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from django.core.management.base import CommandError, OutputWrapper
 from django.core.management.color import color_style, no_style
 
+from sqlmigrations.django_graph import files_of
 from sqlmigrations.exceptions import (
+    IntegrityError,
     Interrupted,
     MigrationFailed,
     PartialMigration,
@@ -16,12 +21,14 @@ from sqlmigrations.exceptions import (
     Terminated,
     UnsafePlan,
 )
-from sqlmigrations.executor import Executor
+from sqlmigrations.executor import EVERYTHING, Executor, Options, Target
 from sqlmigrations.guidance import APPLY
 from sqlmigrations.integrity import LEDGER_RULES
 from sqlmigrations.management import interrupts, rendering
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.run import Run
+from sqlmigrations.types import Finding
+from sqlmigrations.waiting import UNAPPLIED
 
 # Rules that a database can break only by having been there before.
 _OF_A_KEPT_DATABASE = LEDGER_RULES | {"partial"}
@@ -32,6 +39,10 @@ _HAND_MADE = (
     f"If the test database was kept from an earlier run, make it anew once:  {_ANEW}\n"
     "If it is new, Django's models make the same: guard the file (CREATE TABLE IF NOT EXISTS ...)."
 )
+_WRAP_IT = (
+    "A test database is made by one migrate. Let it apply this file as well: write  -- runs-in: django:APP.NAME  "
+    "into it, and ApplySQL for it into that migration."
+)
 _RUN_AGAIN = f"Then run  {APPLY}"
 
 
@@ -39,49 +50,93 @@ class NotApplied(CommandError):
     """The files could not be applied; the message tells all there is to know."""
 
 
-def apply(alias: str, verbosity: int, stdout: OutputWrapper, *, in_tests: bool) -> None:
-    """Applies what is pending, on connections of its own that are closed at the end.
+class Following:
+    """What is applied with ``migrate``, on connections of its own that are closed at the end of each call.
 
-    Raises:
-        NotApplied: It failed.
-        KeyboardInterrupt: Ctrl-C.
+    Args:
+        alias: The database.
+        verbosity: That of ``migrate``.
+        stdout: Where ``migrate`` prints.
+        in_tests: Whether the database can be thrown away.
     """
-    style = color_style() if stdout.isatty() else no_style()
-    progress = Progress(stdout, style, alias, verbosity)
-    try:
-        executor = Executor(alias)
-        with interrupts.heard(executor.cancel), progress.listening(), executor.run() as run:
+
+    def __init__(self, alias: str, verbosity: int, stdout: OutputWrapper, *, in_tests: bool) -> None:
+        self._alias = alias
+        self._style = color_style() if stdout.isatty() else no_style()
+        self._progress = Progress(stdout, self._style, alias, verbosity)
+        self._in_tests = in_tests
+
+    def apply_before(self, migrations: Iterable[Any]) -> None:
+        """Applies what the files wait for that Django's migrations are about to apply, and nothing else.
+
+        Raises:
+            NotApplied: It failed.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        wrapped = [Target(id) for migration in migrations for id in files_of(migration.operations)]
+        # The last one of a label comes after all that the others come after.
+        last = {target.label: target for target in sorted(wrapped, key=_number)}
+        with self._answering():
+            for target in last.values():
+                self._apply(target)
+
+    def apply_rest(self) -> None:
+        """Applies what is pending, where ``migrate`` has not stopped before what it waits for.
+
+        Raises:
+            NotApplied: It failed.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        with self._answering():
+            try:
+                self._apply(EVERYTHING)
+            except IntegrityError as error:
+                if any(finding.rule != UNAPPLIED for finding in error.findings):
+                    raise
+                waiting = ", ".join(dict.fromkeys(finding.migration for finding in error.findings))
+                self._progress.say(f"  SQL migrations are left until Django's are applied: {waiting} and others.")
+
+    def _apply(self, target: Target) -> None:
+        executor = Executor(self._alias)
+        with interrupts.heard(executor.cancel), self._progress.listening(), executor.run(Options(target)) as run:
             if run.plan.steps:
-                progress.say(style.MIGRATE_HEADING(f'Running SQL migrations on "{alias}":'))
-            _perform_all(run, progress)
-    except Terminated as error:
-        sys.exit(int(error.exit_code))
-    except Interrupted as error:
-        # Whoever runs the tests knows this one, and stops.
-        raise KeyboardInterrupt(error.message) from None
-    except SqlMigrationsError as error:
-        text = rendering.error_text(_for_tests(error) if in_tests else error)
-        raise NotApplied(rendering.addressed(text, alias), returncode=int(error.exit_code)) from None
+                self._progress.say(self._style.MIGRATE_HEADING(f'Running SQL migrations on "{self._alias}":'))
+            self._perform_all(run)
 
+    def _perform_all(self, run: Run) -> None:
+        for step in run.plan.steps:
+            self._progress.begin(step.migration.id)
+            try:
+                outcome = run.perform(step)
+            except BaseException:
+                self._progress.fail()
+                raise
+            self._progress.end(outcome)
 
-def _perform_all(run: Run, progress: Progress) -> None:
-    for step in run.plan.steps:
-        progress.begin(step.migration.id)
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
         try:
-            outcome = run.perform(step)
-        except BaseException:
-            progress.fail()
-            raise
-        progress.end(outcome)
+            yield
+        except Terminated as error:
+            sys.exit(int(error.exit_code))
+        except Interrupted as error:
+            # Whoever runs the tests knows this one, and stops.
+            raise KeyboardInterrupt(error.message) from None
+        except SqlMigrationsError as error:
+            text = rendering.error_text(_for_tests(error) if self._in_tests else error)
+            raise NotApplied(rendering.addressed(text, self._alias), returncode=int(error.exit_code)) from None
+
+
+def _number(target: Target) -> int:
+    digits = target.version.partition("_")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _for_tests(error: SqlMigrationsError) -> SqlMigrationsError:
     """The same with what there is to do about it where the database can be thrown away."""
-    if any(finding.rule in _OF_A_KEPT_DATABASE for finding in error.findings):
-        error.findings = tuple(
-            replace(finding, remedy="") if finding.rule in _OF_A_KEPT_DATABASE else finding
-            for finding in error.findings
-        )
+    kept = any(finding.rule in _OF_A_KEPT_DATABASE for finding in error.findings)
+    error.findings = tuple(map(_finding_for_tests, error.findings))
+    if kept:
         error.remedy = _KEPT
     elif isinstance(error, PartialMigration):
         error.remedy = _CORRECT
@@ -90,6 +145,12 @@ def _for_tests(error: SqlMigrationsError) -> SqlMigrationsError:
     elif isinstance(error, MigrationFailed):
         error.remedy = error.remedy.replace(_RUN_AGAIN, "Then run the tests again.")
     return error
+
+
+def _finding_for_tests(finding: Finding) -> Finding:
+    if finding.rule in _OF_A_KEPT_DATABASE:
+        return replace(finding, remedy="")
+    return replace(finding, remedy=_WRAP_IT) if finding.rule == UNAPPLIED else finding
 
 
 def _is_hand_made(error: UnsafePlan) -> bool:
