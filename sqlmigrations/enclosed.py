@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from sqlmigrations import django_graph, lease, wrapped
+from sqlmigrations import conf, django_graph, lease, wayback, wrapped
+from sqlmigrations.backends.base import Queries
+from sqlmigrations.exceptions import ConfigurationError, Irreversible
 from sqlmigrations.executor import DEFAULTS, Executor
 from sqlmigrations.guest import visit
 from sqlmigrations.integrity import compare
 from sqlmigrations.ledger import Tracking
-from sqlmigrations.loader import Loaded
+from sqlmigrations.loader import Loaded, load
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.plan import Plan
-from sqlmigrations.records import RunMark
+from sqlmigrations.recorder import Recorder
+from sqlmigrations.records import RunMark, Telling
+from sqlmigrations.removing import Remover
 from sqlmigrations.run import Run, RunMode
-from sqlmigrations.types import Applied, SqlMigration
+from sqlmigrations.types import Applied, Direction, SqlFile
 from sqlmigrations.wrapped import Wrapper
+
+
+def obstacle(label: str, name: str) -> str:
+    """Why a file cannot be undone, as far as the files tell; empty when it can, and when it is not at hand."""
+    try:
+        settings = conf.load()
+        sources = [source for source in conf.sources(settings) if source.label == label]
+        migration = wayback.file_of(load(sources, settings.ignore), label, name)
+    except ConfigurationError:
+        return ""
+    return wayback.obstacle(parse(migration)) if migration else ""
+
+
+class Work(NamedTuple):
+    """What is to be done, and by whose hand it is recorded."""
+
+    plan: Plan
+    recorder: Recorder
+    mode: RunMode
 
 
 class Enclosed(Executor):
@@ -33,13 +58,21 @@ class Enclosed(Executor):
         super().__init__(database)
         self._wrapper = wrapper
 
-    def script(self, label: str, name: str) -> Script:
-        """A file, parsed; no database is asked.
+    def script(self, label: str, name: str, direction: Direction) -> Script:
+        """A file or its way back, parsed; no database is asked.
 
         Raises:
             ConfigurationError: There is no such file.
+            Irreversible: There is no way back.
         """
-        return parse(wrapped.find(self._load(), label, name))
+        script = parse(wrapped.find(self._load(), label, name))
+        if direction is Direction.FORWARD:
+            return script
+        down = script.migration.down
+        if down is None:
+            reason = wayback.obstacle(script)
+            raise Irreversible(f"{script.migration.id} cannot be undone: {reason}.")
+        return parse(replace(script.migration, file=down, down=None))
 
     def apply(self, label: str, name: str) -> None:
         """Applies a file, unless it is recorded or for another database.
@@ -49,38 +82,75 @@ class Enclosed(Executor):
         """
         loaded = self._load()
         migration = wrapped.find(loaded, label, name)
-        if self._wrapper.in_transaction:
-            self._join(loaded, migration)
-        else:
-            self._run(loaded, migration)
 
-    def _join(self, loaded: Loaded, migration: SqlMigration) -> None:
+        def plan(queries: Queries, rows: Sequence[Applied]) -> Work | None:
+            terms = self._terms(DEFAULTS, loaded)
+            if parse(migration).directives.django_depends:
+                terms = replace(terms, django=django_graph.read(self.database))
+            made = wrapped.build(loaded, compare(loaded, rows), migration, terms, self._wrapper)
+            return None if made is None else Work(made, Recorder(self.ledger, self._telling), RunMode.APPLY)
+
+        self._perform(plan)
+
+    def undo(self, label: str, name: str) -> None:
+        """Runs the way back of a file and removes its record, unless it is not recorded.
+
+        Raises:
+            Irreversible: It has no way back.
+            SqlMigrationsError: It was not undone; the message says what is left of it.
+        """
+        loaded = self._load()
+
+        def plan(queries: Queries, rows: Sequence[Applied]) -> Work | None:
+            row = wayback.row_of(rows, label, name)
+            if row is None:
+                return None
+            down, terms = self._down(queries, loaded, row), self._terms(DEFAULTS, loaded)
+            made = wayback.build(loaded, rows, row, down, terms, self._wrapper)
+            return Work(made, Remover(self.ledger, row, self._telling), RunMode.UNDO)
+
+        self._perform(plan)
+
+    @property
+    def _telling(self) -> Telling:
+        return Telling.WITHIN if self._wrapper.in_transaction else Telling.BY_ITSELF
+
+    def _down(self, queries: Queries, loaded: Loaded, row: Applied) -> SqlFile | None:
+        """The way back as the file has it, for it may have been corrected; else as it was kept."""
+        migration = wayback.file_of(loaded, row.label, row.name)
+        if migration is not None and migration.down is not None:
+            return migration.down
+        sum = str(row.metadata.get("down_checksum"))
+        body = self.ledger.texts(queries, [sum]).get(sum)
+        return None if body is None else wayback.kept_file(body, row)
+
+    def _perform(self, plan: Callable[[Queries, Sequence[Applied]], Work | None]) -> None:
+        if self._wrapper.in_transaction:
+            self._join(plan)
+        else:
+            self._run(plan)
+
+    def _join(self, plan: Callable[[Queries, Sequence[Applied]], Work | None]) -> None:
         with visit(self.ledger, self._marked(), self.settings.lock_wait_ms) as guest:
-            plan = self._plan(loaded, guest.rows, migration)
-            if plan is not None:
-                with guest.working(len(plan.steps)):
-                    for step in plan.steps:
+            work = plan(guest.queries, guest.rows)
+            if work is not None:
+                with guest.working(work.recorder, len(work.plan.steps)):
+                    for step in work.plan.steps:
                         guest.perform(step)
 
-    def _run(self, loaded: Loaded, migration: SqlMigration) -> None:
+    def _run(self, plan: Callable[[Queries, Sequence[Applied]], Work | None]) -> None:
         wait_ms, attempts = self.settings.lock_wait_ms, self.settings.lock_attempts
         with lease.shared(self.database, self.ledger, self._interruption, wait_ms) as (lock, bench, tracking):
-            rows = self.ledger.read(bench.session.connection) if tracking is Tracking.PRESENT else ()
-            plan = self._plan(loaded, rows, migration)
-            if plan is None:
+            queries = bench.session.connection
+            work = plan(queries, self.ledger.read(queries) if tracking is Tracking.PRESENT else ())
+            if work is None:
                 return
-            plan = self._behind(plan, bench.session.pooling, DEFAULTS)
-            self._refuse(plan)
-            run = Run(plan, self._marked(), self.ledger, bench, lock, RunMode.APPLY, attempts)
+            behind = self._behind(work.plan, bench.session.pooling, DEFAULTS)
+            self._refuse(behind)
+            run = Run(behind, self._marked(), self.ledger, bench, lock, work.mode, attempts, work.recorder)
             with run.closing():
-                for step in plan.steps:
+                for step in behind.steps:
                     run.perform(step)
-
-    def _plan(self, loaded: Loaded, rows: tuple[Applied, ...], migration: SqlMigration) -> Plan | None:
-        terms = self._terms(DEFAULTS, loaded)
-        if parse(migration).directives.django_depends:
-            terms = replace(terms, django=django_graph.read(self.database))
-        return wrapped.build(loaded, compare(loaded, rows), migration, terms, self._wrapper)
 
     def _marked(self) -> RunMark:
         return replace(self._mark(), django=self._wrapper.id)

@@ -75,6 +75,10 @@ class UnsafePlan(SqlMigrationsError):
     exit_code = ExitCode.UNSAFE
 
 
+class Irreversible(UnsafePlan):
+    """A migration has no way back; nothing was changed."""
+
+
 class PartialMigration(SqlMigrationsError):
     """A migration is neither applied nor absent; a person has to decide."""
 

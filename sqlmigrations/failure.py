@@ -11,7 +11,7 @@ from sqlmigrations.guidance import advice
 from sqlmigrations.masking import mask, mask_lines
 from sqlmigrations.plan import Step
 from sqlmigrations.sql.scanner import Statement, TokenKind, position
-from sqlmigrations.types import Blocker, Finding, ServerError, Severity
+from sqlmigrations.types import Blocker, Direction, Finding, ServerError, Severity
 
 _LONGEST_LINE = 200
 _LINE = re.compile(r"^.*$", re.MULTILINE)
@@ -44,9 +44,9 @@ def report(
     migration, secrets = step.migration, step.secrets
     said = masked(server, secrets)
     line, column = _place(statement, server)
-    message = f"{migration.id} failed and was rolled back."
+    message = f"{_spoken(step)} failed and was rolled back."
     if statement is None and server.sqlstate.startswith(_CONSTRAINTS):
-        message = f"{migration.id} broke a constraint that is checked at its end, and was rolled back."
+        message = f"{_spoken(step)} broke a constraint that is checked at its end, and was rolled back."
     finding = Finding("failed", Severity.ERROR, said.message, "", migration.id, migration.file.location, line, column)
     shown = "" if line is None else _excerpt(migration.file.text, line, column or 1, secrets)
     blockers = blockers if server.sqlstate in _OF_WAITING else ()
@@ -137,7 +137,7 @@ def outcome_unknown(step: Step) -> OutcomeUnknown:
 def transaction_ended(step: Step) -> MigrationFailed:
     """The error for a file that ended the transaction it was run in."""
     return MigrationFailed(
-        f"{step.migration.id} ended the transaction it ran in, by a COMMIT or ROLLBACK in it; it was not recorded.",
+        f"{_spoken(step)} ended the transaction it ran in, by a COMMIT or ROLLBACK in it; it was not recorded.",
         finding=_about(step, "transaction-control", "The transaction ended inside the file."),
         kept="What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
         "took effect as well, unless AND CHAIN stood there.",
@@ -149,10 +149,14 @@ def transaction_ended(step: Step) -> MigrationFailed:
 def row_removed(step: Step) -> MigrationFailed:
     """The error for a file that took away the row in which it was being recorded."""
     return MigrationFailed(
-        f"{step.migration.id} removed its own row from schema_migrations, and was rolled back.",
+        f"{_spoken(step)} removed its own row from schema_migrations, and was rolled back.",
         finding=_about(step, "failed", "It removed the row in which it was being recorded."),
         remedy="Leave the row in state 'running' where it is, then run  python manage.py sqlmigrate_apply",
     )
+
+
+def _spoken(step: Step) -> str:
+    return step.migration.id if step.direction is Direction.FORWARD else f"Undoing {step.migration.id}"
 
 
 def _about(step: Step, rule: str, message: str) -> Finding:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 from sqlmigrations import lease, rights, transaction
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.aliases import wrapper
-from sqlmigrations.backends.base import Connection
+from sqlmigrations.backends.base import Connection, Queries
 from sqlmigrations.backends.joined import DjangosConnection, Joined
 from sqlmigrations.backends.locking import HeldLock, LockKey
 from sqlmigrations.backends.postgresql import Session
@@ -28,9 +28,9 @@ from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder
-from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, RunMark, Telling
+from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, RunMark
 from sqlmigrations.transaction import ConnectionLost, Workplace
-from sqlmigrations.types import Applied, Outcome, Result
+from sqlmigrations.types import Applied, Direction, Outcome, Result
 
 # How long a row that somebody else has locked is waited for, to tell of a failure.
 _TELL_WITHIN_MS = 1_000
@@ -79,17 +79,23 @@ class Guest:
         self._tenure = tenure
         self._lock = lock
         self._mark = mark
-        self._recorder = Recorder(ledger, Telling.WITHIN)
         self._outcomes: list[Outcome] = []
+        self._aside: Connection | None = None
+
+    @property
+    def queries(self) -> Queries:
+        """For reading in the transaction."""
+        return self._session.connection
 
     @contextmanager
-    def working(self, steps: int) -> Iterator[None]:
+    def working(self, recorder: Recorder, steps: int) -> Iterator[None]:
         """A block that is a run to listeners, events and whoever watches.
 
         Args:
+            recorder: By whose hand what is done is recorded.
             steps: How many are going to be performed in it.
         """
-        self._steps, self._own = steps, ExitStack()
+        self._recorder, self._steps, self._own = recorder, steps, ExitStack()
         self._history = History(self._recorder, self._mark, self._session.pooling)
         with self._own, closing(Watcher(self._mark.database, self._history.watched)) as self._watcher:
             try:
@@ -128,7 +134,7 @@ class Guest:
             if step.founds:
                 transaction.found(place, step)
                 return
-            self._history.open(self._session.connection, self._steps, "apply")
+            self._history.open(self._session.connection, self._steps, step.direction.value)
             transaction.apply(place, step, 1)
         except NotRecorded:
             # What it did to the session took effect with it.
@@ -161,6 +167,8 @@ class Guest:
     def _outcome(self, step: Step, duration_ms: float) -> Outcome:
         count = len(step.script.statements)
         result, note = Result.APPLIED if count else Result.EMPTY, f"in the transaction of {self._mark.django}"
+        if step.direction is Direction.BACKWARD:
+            result = Result.UNDONE
         return Outcome(step.migration.id, result, duration_ms, count, 1, self._notices(step), note)
 
     def _notices(self, step: Step) -> tuple[str, ...]:
@@ -171,12 +179,10 @@ class Guest:
 
         Within a transaction of the caller's (a TestCase) nothing may outlive it.
         """
-        if wrapper(self._mark.database).savepoint_ids:
-            return None
-        try:
-            return self._open(0).connection
-        except DatabaseUnavailable:
-            return None
+        if self._aside is None and not wrapper(self._mark.database).savepoint_ids:
+            with suppress(DatabaseUnavailable):
+                self._aside = self._open(0).connection
+        return self._aside
 
     def _open(self, wait_s: float) -> Session:
         """A session of our own, for what has to be done outside of Django's transaction."""

@@ -15,7 +15,7 @@ from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark
 from sqlmigrations.types import Glimpse, Outcome, Pooling, Result
 
-_DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED)
+_DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED, Result.UNDONE)
 
 
 class History:

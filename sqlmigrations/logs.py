@@ -16,7 +16,7 @@ from sqlmigrations.decision import Action
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.glimpses import Occasion, Pace
 from sqlmigrations.masking import mask
-from sqlmigrations.types import Blocker, Pooling, Result
+from sqlmigrations.types import Blocker, Direction, Pooling, Result
 
 logger = logging.getLogger("sqlmigrations")
 # Where the project configures no logging, the commands' own output is enough.
@@ -70,7 +70,12 @@ def _database_waiting(database: str, reason: str, **_: object) -> None:
 def _migration_started(step: Any, **common: Any) -> None:
     migration = step.migration
     _paces[str(common["run_id"])] = Pace()
-    _log(logging.DEBUG, f"Applying {migration.id}", event="migration_started", **_about(step, common))
+    _log(
+        logging.DEBUG,
+        f"{'Applying' if step.direction is Direction.FORWARD else 'Undoing'} {migration.id}",
+        event="migration_started",
+        **_about(step, common),
+    )
 
 
 def _migration_watched(step: Any, glimpse: Any, **common: Any) -> None:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError
 from django.db import DEFAULT_DB_ALIAS, router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
+
+from sqlmigrations.types import Direction
 
 if TYPE_CHECKING:
     from sqlmigrations.exceptions import SqlMigrationsError
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 # Migrations import this module at every start: the engine is imported when there is something to do.
 
 __all__ = ["ApplySQL"]
+
+# ExitCode.USAGE
+_USAGE = 2
 
 
 class ApplySQL(Operation):
@@ -39,7 +45,6 @@ class ApplySQL(Operation):
     """
 
     category = OperationCategory.SQL
-    reversible = False
     serialization_expand_args = ["state_operations", "hints"]  # noqa: RUF012 - Django's own way to say it
 
     def __init__(
@@ -89,18 +94,59 @@ class ApplySQL(Operation):
         Raises:
             CommandError: It was not applied; the message says why and what next, its cause is the error itself.
         """
-        alias = schema_editor.connection.alias
-        if not router.allow_migrate(alias, app_label, **self.hints):
-            return
+        if router.allow_migrate(schema_editor.connection.alias, app_label, **self.hints):
+            self._perform(app_label, schema_editor, Direction.FORWARD)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Runs the way back of the file and removes its record, or prints it for ``sqlmigrate --backwards``.
+
+        Raises:
+            IrreversibleError: It has none, and none was kept.
+            CommandError: It was not undone; the message says why and what next, its cause is the error itself.
+        """
+        if router.allow_migrate(schema_editor.connection.alias, app_label, **self.hints):
+            self._perform(app_label, schema_editor, Direction.BACKWARD)
+
+    @property
+    def reversible(self) -> bool:  # type: ignore[override]  # a property, as of RunSQL
+        """Whether the files say how to go back; without them the database is asked when it comes to it."""
+        return not self._obstacle()
+
+    def __str__(self) -> str:
+        """As Django names it in its ``IrreversibleError``."""
+        obstacle = self._obstacle()
+        return f"{self.describe()} ({obstacle})" if obstacle else self.describe()
+
+    def _obstacle(self) -> str:
+        from sqlmigrations.enclosed import obstacle
+
+        return obstacle(self.label, self.name)
+
+    def _perform(self, app_label: str, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
         from sqlmigrations.enclosed import Enclosed
 
-        wrapper = _wrapper(self, app_label, schema_editor)
+        alias, wrapper = editor.connection.alias, _wrapper(self, app_label, editor)
+        if editor.connection.vendor != "postgresql":
+            raise CommandError(
+                f"{self.describe()} is for PostgreSQL, and {alias!r} is {editor.connection.display_name}. "
+                f"Nothing was changed.\n\n  Next: Keep {app_label} away from {alias!r} by a router (allow_migrate), "
+                "or let the alias lead to PostgreSQL.",
+                returncode=_USAGE,
+            )
         with _answering(wrapper, alias):
             engine = Enclosed(wrapper, alias)
-            if schema_editor.collect_sql:
-                _collect(schema_editor, engine.script(self.label, self.name))
-            else:
+            if getattr(editor, "collect_sql", False):
+                _collect(editor, engine.script(self.label, self.name, direction))
+            elif direction is Direction.FORWARD:
                 engine.apply(self.label, self.name)
+            else:
+                engine.undo(self.label, self.name)
 
 
 def _wrapper(operation: ApplySQL, app: str, editor: BaseDatabaseSchemaEditor) -> Wrapper:
@@ -142,7 +188,7 @@ def _collect(editor: BaseDatabaseSchemaEditor, script: Script) -> None:
 def _answering(wrapper: Wrapper, alias: str) -> Iterator[None]:
     """A block whose errors leave as the commands of Django take them, and that tells whom it waits for."""
     from sqlmigrations import glimpses, signals
-    from sqlmigrations.exceptions import SqlMigrationsError
+    from sqlmigrations.exceptions import Irreversible, SqlMigrationsError
 
     def tell(database: str, holder: object, is_orphan: bool = False, **_: object) -> None:
         if database == alias:
@@ -151,6 +197,8 @@ def _answering(wrapper: Wrapper, alias: str) -> Iterator[None]:
     signals.lock_waiting.connect(tell, weak=False)
     try:
         yield
+    except Irreversible as error:
+        raise IrreversibleError(_text(error, wrapper, alias)) from error
     except SqlMigrationsError as error:
         raise CommandError(_text(error, wrapper, alias), returncode=int(error.exit_code)) from error
     finally:

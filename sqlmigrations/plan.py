@@ -16,6 +16,7 @@ from sqlmigrations.target import Target, choose
 from sqlmigrations.types import (
     TRACKING_LABEL,
     Applied,
+    Direction,
     Finding,
     MigrationStatus,
     Pooling,
@@ -33,6 +34,7 @@ class Step:
         passwords: Written in its files.
         secrets: Whatever must not be shown: the passwords, and the credentials of the database.
         progress: How far an earlier run came; ``None`` when none has begun it.
+        direction: Backward where the file of the script is the way back of a migration.
     """
 
     script: Script
@@ -42,6 +44,7 @@ class Step:
     passwords: frozenset[str] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
     progress: Progress | None = None
+    direction: Direction = Direction.FORWARD
 
     @property
     def migration(self) -> SqlMigration:
@@ -161,7 +164,7 @@ def for_recording(plan: Plan) -> Plan:
 def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
     own = script.directives
     own_passwords = passwords(script)
-    progress = next(entry.progress for entry in comparison.entries if entry.migration is script.migration)
+    progress = next((e.progress for e in comparison.entries if e.migration is script.migration), None)
     return Step(
         script=script,
         late=progress is None and comparison.overtaken_by(script.migration) is not None,

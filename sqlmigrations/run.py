@@ -30,7 +30,7 @@ from sqlmigrations.resume.verdicts import Verdict
 from sqlmigrations.sql.statements import touches_session
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
-from sqlmigrations.types import Mode, Outcome, Result
+from sqlmigrations.types import Direction, Mode, Outcome, Result
 
 # How a statement was met of which no end was recorded.
 _SETTLED = {
@@ -47,6 +47,7 @@ class RunMode(Enum):
 
     APPLY = "apply"
     FAKE = "fake"
+    UNDO = "undo"
 
 
 class Run:
@@ -66,12 +67,13 @@ class Run:
         lock: HeldLock,
         mode: RunMode,
         attempts: int,
+        recorder: Recorder | None = None,
     ) -> None:
         self.plan = plan
         self.mark = mark
         self.outcomes: list[Outcome] = []
         self._ledger = ledger
-        self._recorder = Recorder(ledger)
+        self._recorder = recorder or Recorder(ledger)
         self._bench = bench
         self._lock = lock
         self._mode = mode
@@ -201,6 +203,8 @@ class Run:
             settled = stepwise.apply(place, step, self._ledger, waiting, attempt)
         else:
             transaction.apply(place, step, attempt)
+        if step.direction is Direction.BACKWARD:
+            return Result.UNDONE, ""
         note = f"resumed at statement {step.progress.done + 1}{_SETTLED[settled]}" if step.progress else ""
         return (Result.APPLIED, note) if step.script.statements else (Result.EMPTY, "no statement in it")
 

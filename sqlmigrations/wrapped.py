@@ -117,7 +117,7 @@ def build(
     plan = planning.compose(scripts, comparison, terms, planning.late([script], comparison, terms))
     if (refusal := plan.refusal()) is not None:
         raise refusal
-    _refuse_mode(script, wrapper)
+    refuse_mode(script, wrapper)
     return plan
 
 
@@ -160,7 +160,7 @@ def _refuse_half_done(entry: MigrationStatus, script: Script, wrapper: Wrapper) 
         raise _refused(script, wrapper, "partial", message, remedy, None)
 
 
-def _refuse_mode(script: Script, wrapper: Wrapper) -> None:
+def refuse_mode(script: Script, wrapper: Wrapper) -> None:
     """What cannot be done in a transaction that is Django's."""
     if not wrapper.in_transaction or (script.mode is Mode.TRANSACTION and script.isolation in ("", "READ WRITE")):
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import connections, transaction
+from django.db.migrations.exceptions import IrreversibleError
 
 from sqlmigrations import signals
 from sqlmigrations.executor import Executor
@@ -403,3 +404,145 @@ def test_the_connection_of_django_is_as_it_was(tracked: Shop) -> None:
     assert tracked.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
     assert not connections["default"].in_atomic_block
     assert tracked.django_sees("SHOW application_name") == ""
+
+
+def test_a_migration_that_is_taken_back_undoes_its_file(tracked: Shop) -> None:
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down="DROP TABLE a;\n")
+    tracked.migrate(check=True)
+
+    tracked.migrate("zero", check=True)
+
+    assert (tracked.has("a"), tracked.django(), tracked.names()) == (False, [], [])
+    assert tracked.events()[-3:] == [("run_started", None), ("rolled_back", "001_a"), ("run_finished", None)]
+    ((detail,),) = tracked.query("SELECT detail FROM schema_migration_events WHERE event = 'rolled_back'")
+    assert (detail["django"], detail["statements"], detail["row"]["name"]) == ("shop.0001_x", 1, "001_a")
+    tracked.migrate(check=True)
+    assert (tracked.has("a"), tracked.names()) == (True, ["001_a"])
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_way_back_that_fails_leaves_everything_in_force(tracked: Shop, atomic: bool) -> None:
+    down = "DROP TABLE a;\nDROP TABLE b;\n"
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down=down, atomic=atomic)
+    tracked.migrate(check=True)
+
+    failed = tracked.migrate("zero")
+
+    assert failed.returncode == 1
+    assert failed.error.startswith("Undoing project.001_a failed and was rolled back.\n")
+    assert "migrations_sql/001_a.down.sql:2:" in failed.error
+    assert failed.error.endswith("Then run  python manage.py migrate shop")
+    assert (tracked.has("a"), tracked.django(), tracked.names()) == (True, ["0001_x"], ["001_a"])
+    assert tracked.events()[-2:] == [("failed", "001_a"), ("run_finished", None)]
+
+
+@pytest.mark.parametrize("ending", ["ROLLBACK", "COMMIT"])
+def test_an_ending_hidden_in_a_way_back_is_caught(tracked: Shop, ending: str) -> None:
+    down = "DROP TABLE a;\n" + HIDDEN.format(ending=ending)
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down=down)
+    tracked.migrate(check=True)
+
+    failed = tracked.migrate("zero")
+
+    assert failed.error.startswith("Undoing project.001_a ended the transaction it ran in")
+    assert (tracked.has("a"), tracked.names()) == (ending == "ROLLBACK", ["001_a"])
+    assert tracked.django() == ["0001_x"]
+
+
+def test_a_migration_that_is_no_transaction_undoes_its_file(tracked: Shop) -> None:
+    tracked.wrap(
+        "0001",
+        "001_a",
+        "CREATE TABLE a (id int);\n",
+        atomic=False,
+        down="SET search_path = ''; DROP TABLE public.a;\n",
+    )
+    tracked.migrate(check=True)
+
+    tracked.migrate("zero", check=True)
+
+    assert (tracked.has("a"), tracked.django(), tracked.names()) == (False, [], [])
+    assert tracked.events()[-2:] == [("rolled_back", "001_a"), ("run_finished", None)]
+
+
+def test_the_way_back_that_was_kept_is_run_when_its_file_is_gone(tracked: Shop) -> None:
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down="DROP TABLE a;\n")
+    tracked.migrate(check=True)
+    tracked.remove("001_a.sql")
+    tracked.remove("001_a.down.sql")
+
+    tracked.migrate("zero", check=True)
+
+    assert (tracked.has("a"), tracked.django(), tracked.names()) == (False, [], [])
+
+
+@pytest.mark.parametrize(
+    ("head", "down", "why"),
+    [
+        ("", None, "(there is no 001_a.down.sql beside it)"),
+        (
+            "-- irreversible: the old data are gone\n",
+            "SELECT 1;\n",
+            "(it says  -- irreversible: the old data are gone)",
+        ),
+        (
+            "",
+            "VACUUM;\n",
+            "(001_a.down.sql runs statement by statement, outside of a transaction, which going back does ",
+        ),
+    ],
+)
+def test_what_has_no_way_back_is_irreversible_to_django(tracked: Shop, head: str, down: str | None, why: str) -> None:
+    tracked.wrap("0001", "001_a", f"{head}CREATE TABLE a (id int);\n", down=down)
+    tracked.migrate(check=True)
+
+    with pytest.raises(IrreversibleError) as raised:
+        tracked.migrate("zero")
+
+    assert str(raised.value).startswith(f"Operation SQL file project.001_a {why}")
+    assert (tracked.django(), tracked.names()) == (["0001_x"], ["001_a"])
+
+
+def test_what_was_not_kept_is_irreversible_when_its_files_are_gone(tracked: Shop) -> None:
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n")
+    tracked.migrate(check=True)
+    tracked.remove("001_a.sql")
+
+    with pytest.raises(IrreversibleError, match=r"there is no 001_a\.down\.sql, and none was kept"):
+        tracked.migrate("zero")
+
+
+def test_what_came_after_a_file_is_undone_first(tracked: Shop) -> None:
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down="DROP TABLE a;\n")
+    tracked.migrate(check=True)
+    tracked.write("002_b.sql", "CREATE TABLE b (id int);\n")
+    tracked.write("002_b.down.sql", "DROP TABLE b;\n")
+    tracked.run("sqlmigrate_apply", check=True)
+
+    refused = tracked.migrate("zero")
+
+    assert (refused.returncode, refused.error) == (
+        4,
+        "project.002_b came after project.001_a and is applied. Nothing was changed.\n\n"
+        "  Next: Undo them first, the newest first. Of project.002_b:\n"
+        "  python manage.py dbshell -- -v ON_ERROR_STOP=1 -1 -f migrations_sql/002_b.down.sql "
+        "-c \"DELETE FROM schema_migrations WHERE label = 'project' AND key = '2'\"",
+    )
+    assert (tracked.django(), tracked.has("a")) == (["0001_x"], True)
+
+
+def test_what_is_not_recorded_is_not_undone(tracked: Shop) -> None:
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down="DROP TABLE a;\n")
+    tracked.migrate("--fake", check=True)
+
+    tracked.migrate("zero", check=True)
+
+    assert (tracked.django(), tracked.names()) == ([], [])
+
+
+def test_sqlmigrate_prints_the_way_back(shop: Shop) -> None:
+    shop.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down="-- gone\nDROP TABLE a;\n")
+
+    printed = shop.run("sqlmigrate", "shop", "0001", "--backwards")
+
+    assert printed.stdout == "BEGIN;\n--\n-- SQL file project.001_a\n--\nDROP TABLE a;\nCOMMIT;\n"

@@ -17,6 +17,13 @@ class Mode(Enum):
     STATEMENTS = "statements"
 
 
+class Direction(Enum):
+    """Whether a file is applied or undone; in events the mode of a run."""
+
+    FORWARD = "apply"
+    BACKWARD = "undo"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A folder of SQL files and the label its migrations carry."""

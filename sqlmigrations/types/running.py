@@ -12,6 +12,7 @@ class Result(Enum):
     APPLIED = "applied"
     EMPTY = "empty"
     FAKED = "faked"
+    UNDONE = "undone"
     SKIPPED = "skipped"
     FAILED = "failed"
 

@@ -1,0 +1,118 @@
+"""The way back of a file that a Django migration takes back: which text it is, and whether it may run now."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sqlmigrations import plan as planning
+from sqlmigrations.exceptions import IntegrityError, Irreversible, PartialMigration
+from sqlmigrations.guidance import on, repair
+from sqlmigrations.integrity import compare
+from sqlmigrations.loader import Loaded
+from sqlmigrations.parser import Script, parse
+from sqlmigrations.pending import Terms
+from sqlmigrations.plan import Plan
+from sqlmigrations.text import checksum
+from sqlmigrations.types import Applied, Direction, Mode, SqlFile, SqlMigration
+from sqlmigrations.wrapped import Wrapper, refuse_mode
+
+_ALONE = "runs statement by statement, outside of a transaction, which going back does not do"
+
+
+def row_of(rows: Iterable[Applied], label: str, name: str) -> Applied | None:
+    """The record of a file, whatever it is called by now; its number tells."""
+    digits = name.partition("_")[0]
+    key = str(int(digits)) if digits.isdecimal() else name
+    return next((row for row in rows if (row.label, row.key) == (label, key)), None)
+
+
+def file_of(loaded: Loaded, label: str, name: str) -> SqlMigration | None:
+    """The file as it is at hand."""
+    return next((m for m in loaded.migrations if (m.label, m.name) == (label, name)), None)
+
+
+def obstacle(script: Script) -> str:
+    """Why a file cannot be undone, as far as the files tell; empty when it can."""
+    if script.directives.irreversible:
+        return f"it says  -- irreversible: {script.directives.irreversible}"
+    migration = script.migration
+    if migration.down is None:
+        return f"there is no {migration.name}.down.sql beside it"
+    way = parse(replace(migration, file=migration.down, down=None))
+    return f"{migration.name}.down.sql {_ALONE}" if way.mode is Mode.STATEMENTS else ""
+
+
+def kept_file(body: str, row: Applied) -> SqlFile:
+    """A way back whose file is gone, as it was kept beside the record."""
+    total = checksum(body)
+    return SqlFile(Path(f"{row.name}.down.sql"), f"{row.name}.down.sql (kept beside its record)", body, total, total)
+
+
+def build(
+    loaded: Loaded, rows: Sequence[Applied], row: Applied, down: SqlFile | None, terms: Terms, wrapper: Wrapper
+) -> Plan:
+    """The plan that undoes one file.
+
+    Args:
+        loaded: The files.
+        rows: The ledger.
+        row: What is undone.
+        down: Its way back, of the file or as it was kept.
+        terms: What the settings allow.
+        wrapper: The Django migration that takes it back.
+
+    Raises:
+        Irreversible: There is no way back.
+        IntegrityError: Others came after it and are in force.
+        PartialMigration: It is half done.
+        SqlMigrationsError: Its way back is not fit to run. Nothing was changed, whichever it is.
+    """
+    if row.state != "applied":
+        raise PartialMigration(
+            f"{row.id} is half done, so it cannot be undone as a whole. Nothing was changed.",
+            remedy=f"When nothing of it is there, or you have undone it: {repair('resolve', row.id, '--redo')}",
+        )
+    if reason := row.metadata.get("irreversible"):
+        raise Irreversible(f"{row.id} cannot be undone: it says  -- irreversible: {reason} . Nothing was changed.")
+    if down is None:
+        raise Irreversible(
+            f"{row.id} cannot be undone: there is no {row.name}.down.sql, and none was kept. Nothing was changed.",
+            remedy=f"Write {row.name}.down.sql beside it.",
+        )
+    _refuse_overtaken(loaded, rows, row, terms)
+    script = parse(SqlMigration(row.label, row.version or 0, row.name, down))
+    comparison = replace(compare(loaded, rows), newest={})
+    plan = planning.compose([script], comparison, terms, script.faults)
+    if (refusal := plan.refusal()) is not None:
+        refusal.message = f"The way back of {row.id} is not fit to run; nothing was changed."
+        raise refusal
+    if script.mode is Mode.STATEMENTS:
+        raise Irreversible(
+            f"{row.id} cannot be undone: its way back {_ALONE}. Nothing was changed.",
+            remedy="Run it by hand, remove the row, and tell Django: python manage.py migrate --fake",
+        )
+    refuse_mode(script, wrapper)
+    steps = tuple(replace(step, direction=Direction.BACKWARD) for step in plan.steps)
+    return replace(plan, steps=steps)
+
+
+def _refuse_overtaken(loaded: Loaded, rows: Sequence[Applied], row: Applied, terms: Terms) -> None:
+    """Going back is newest first: what came after it may be built on it."""
+    above = [each for each in rows if each.label == row.label and (each.version or 0) > (row.version or 0)]
+    if not above:
+        return
+    names = ", ".join(each.id for each in above)
+    newest = file_of(loaded, above[-1].label, above[-1].name)
+    remedy = "Undo them first, the newest first."
+    if newest is not None and newest.down is not None:
+        file = shlex.quote(newest.down.location)
+        forget = f"DELETE FROM schema_migrations WHERE label = '{newest.label}' AND key = '{newest.key}'"
+        command = f"python manage.py dbshell{on(terms.database)} -- -v ON_ERROR_STOP=1 -1 -f {file}"
+        remedy = f'{remedy} Of {newest.id}:\n{command} -c "{forget}"'
+    raise IntegrityError(
+        f"{names} came after {row.id} and {'is' if len(above) == 1 else 'are'} applied. Nothing was changed.",
+        remedy=remedy,
+    )
