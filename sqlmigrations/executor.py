@@ -219,8 +219,10 @@ class Executor:
     def _status(self, loaded: Loaded, tracking: Tracking, rows: Sequence[Applied]) -> Status:
         plan = self._build(loaded, rows, DEFAULTS)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
+        noted = frozenset(notes)
+        warnings = tuple(finding for finding in plan.warnings if finding not in noted)
         findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
-        return Status(self.database, plan.comparison.entries, findings, present, plan.dangers)
+        return Status(self.database, plan.comparison.entries, findings, present, plan.dangers, warnings)
 
     def _load(self) -> Loaded:
         return load(self.sources, self.settings.ignore)

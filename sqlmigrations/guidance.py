@@ -12,6 +12,11 @@ from types import MappingProxyType
 from sqlmigrations.types import Blocker, ServerError
 
 APPLY = "python manage.py sqlmigrate_apply"
+STATUS = "python manage.py sqlmigrate_status"
+# The engine does not know how it was called; what people copy from a message has to be complete.
+_OUR_COMMANDS = re.compile(
+    r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell|migrate)\b(?! --database)"
+)
 
 _ADVICE = MappingProxyType(
     {
@@ -161,6 +166,11 @@ def on(database: str) -> str:
 def migrate(app: str, name: str, database: str = "default") -> str:
     """The command by which Django applies its own migrations: all, those of an app, or those up to a name."""
     return " ".join([f"python manage.py migrate{on(database)}", *filter(None, (app, name))])
+
+
+def addressed(text: str, database: str) -> str:
+    """A text whose commands name the database, where it is another one than they work on by themselves."""
+    return _OUR_COMMANDS.sub(rf"\g<0>{on(database)}", text)
 
 
 def repair(action: str, id: str, *options: str) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import OuterRef, Subquery, TextField, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from sqlmigrations.admin import dossier, words
+from sqlmigrations.admin import dossier, status, words
 from sqlmigrations.admin.filters import DatabaseFilter, LabelFilter, StateFilter
 from sqlmigrations.admin.readonly import ReadOnlyAdmin
 from sqlmigrations.admin.sight import sight
@@ -53,6 +55,11 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
             found = dict(of_these.values_list("pk", who))
             for row in rows:
                 row.who = found.get(row.pk)  # type: ignore[attr-defined]
+
+    def get_urls(self) -> list[URLPattern]:
+        """The status page beside the list."""
+        page = self.admin_site.admin_view(partial(status.show, self))
+        return [path("status/", page, name=status.NAME), *super().get_urls()]
 
     @admin.display(description=_("state"), ordering="state")
     def state_in_words(self, migration: SchemaMigration) -> str:

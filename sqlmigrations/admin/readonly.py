@@ -134,11 +134,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def views(self, request: HttpRequest) -> Views:
         """What else of this database there is to be seen, by this visitor."""
-        seen, user = sight(request), request.user
+        seen = sight(request)
         return Views(
-            history=seen.sees(LEDGER) and user.has_perm(_view(SchemaMigration)),
-            events=seen.sees(EVENTS) and user.has_perm(_view(SchemaMigrationEvent)),
-            sql=user.has_perm(_view(SchemaMigrationText)),
+            history=seen.sees(LEDGER) and may_view(request, SchemaMigration),
+            events=seen.sees(EVENTS) and may_view(request, SchemaMigrationEvent),
+            sql=may_view(request, SchemaMigrationText),
         )
 
 
@@ -157,5 +157,6 @@ class Views:
     sql: bool
 
 
-def _view(model: type[models.Model]) -> str:
-    return f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"
+def may_view(request: HttpRequest, model: type[models.Model]) -> bool:
+    """Whether this visitor may see the rows of a model."""
+    return request.user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}")

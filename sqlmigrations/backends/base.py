@@ -68,7 +68,13 @@ class Connection:
     """A connection of our own: autocommit, no pool, no query log, transactions opened and closed in SQL."""
 
     def __init__(
-        self, alias: str, application_name: str, interruption: Interruption | None = None, *, through: str = ""
+        self,
+        alias: str,
+        application_name: str,
+        interruption: Interruption | None = None,
+        *,
+        through: str = "",
+        patience_s: int | None = None,
     ) -> None:
         """Connects.
 
@@ -77,6 +83,7 @@ class Connection:
             application_name: What the server shows it as.
             interruption: What cancels its statements.
             through: The alias whose address is used; empty for the one of ``conf.route``.
+            patience_s: How long connecting may take; ``None`` for as long as the alias says.
 
         Raises:
             StatementFailed: The server cannot be reached or refuses the login.
@@ -84,6 +91,8 @@ class Connection:
         """
         through = through or conf.route(alias).through
         self._wrapper: Any = own_wrapper(alias, through, application_name)
+        if patience_s is not None:
+            self._wrapper.settings_dict["OPTIONS"]["connect_timeout"] = patience_s
         self._secrets = credentials(through)
         self._notices: deque[str] = deque(maxlen=1000)
         self.interruption = interruption or Interruption()

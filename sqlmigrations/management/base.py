@@ -16,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations.directives import duration_ms
 from sqlmigrations.exceptions import ConfigurationError, ExitCode, Interrupted, SqlMigrationsError
+from sqlmigrations.guidance import addressed
 from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
@@ -111,8 +112,8 @@ class SqlMigrationsCommand(BaseCommand):
         """Prints an error for people; on ``--format json`` the document on stdout carries it as well."""
         if options.get("format") == "json" and not getattr(self, "document_written", False):
             self.document({"database": options["database"], **rendering.error_document(error)})
-        text = rendering.error_text(error)
-        self.stderr.write(rendering.addressed(text, options["database"]), self.style.ERROR)
+        # What people copy from the message has to be complete.
+        self.stderr.write(addressed(rendering.error_text(error), options["database"]), self.style.ERROR)
 
     def document(self, content: Mapping[str, object]) -> None:
         """Prints the one JSON document of a command."""

@@ -22,7 +22,7 @@ from sqlmigrations.exceptions import (
     UnsafePlan,
 )
 from sqlmigrations.executor import EVERYTHING, Executor, Options, Target
-from sqlmigrations.guidance import APPLY
+from sqlmigrations.guidance import APPLY, addressed
 from sqlmigrations.integrity import LEDGER_RULES
 from sqlmigrations.management import interrupts, rendering
 from sqlmigrations.management.progress import Progress
@@ -124,7 +124,7 @@ class Following:
             raise KeyboardInterrupt(error.message) from None
         except SqlMigrationsError as error:
             text = rendering.error_text(_for_tests(error) if self._in_tests else error)
-            raise NotApplied(rendering.addressed(text, self._alias), returncode=int(error.exit_code)) from None
+            raise NotApplied(addressed(text, self._alias), returncode=int(error.exit_code)) from None
 
 
 def _number(target: Target) -> int:

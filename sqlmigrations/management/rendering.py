@@ -18,10 +18,6 @@ _SHOWN = 5
 _PATIENT, _BRIEF = f"{PATIENT_MS // 1000} s", "1 s above deadlock_timeout"
 # In any language. The other lines of a context quote statements and rows, with anybody's values in them.
 _FUNCTION = re.compile(r"[^\"'«»„]*\bPL/\w+|SQL function ")
-# The engine does not know how it was called; what people copy from a message has to be complete.
-_OUR_COMMANDS = re.compile(
-    r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell|migrate)\b(?! --database)"
-)
 
 
 def error_text(error: SqlMigrationsError) -> str:
@@ -36,11 +32,6 @@ def error_text(error: SqlMigrationsError) -> str:
     if closing:
         parts.append(_indented(closing))
     return "\n\n".join(parts)
-
-
-def addressed(text: str, database: str) -> str:
-    """A text whose commands name the database, where it is another one than they work on by themselves."""
-    return text if database == "default" else _OUR_COMMANDS.sub(rf"\g<0> --database {database}", text)
 
 
 def finding_lines(finding: Finding) -> list[str]:

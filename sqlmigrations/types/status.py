@@ -134,6 +134,7 @@ class Status:
         findings: What is wrong or worth knowing about files and ledger.
         tracked: Whether the tracking tables exist.
         dangers: What in pending files would not be run.
+        warnings: What in pending files is safe to run but deserves a look.
     """
 
     database: str
@@ -141,6 +142,7 @@ class Status:
     findings: tuple[Finding, ...]
     tracked: bool
     dangers: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     def count(self, *states: State) -> int:
         """How many migrations are in one of the states."""

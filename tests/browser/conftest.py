@@ -35,11 +35,10 @@ def browser() -> Iterator[Browser]:
 def scene(django_db_blocker: Any) -> Iterator[Scene]:
     """A site with a history, for all tests of a module: they only read."""
     with lend_database() as database, tempfile.TemporaryDirectory() as name, pointed_at(database):
-        folder = Path(name)
         with django_db_blocker.unblock():
-            made = history(folder, database)
-        with made.site.served() as url:
-            yield Scene(made.site, made.cookies, url)
+            made = history(Path(name), database)
+        with made.served() as shown:
+            yield shown
 
 
 @pytest.fixture

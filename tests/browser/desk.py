@@ -67,6 +67,8 @@ class Desk:
 
     def violations(self) -> list[str]:
         """What axe finds: the rule, and where."""
+        # A link on its way from one colour to another would be judged half way.
+        self.page.wait_for_function("() => document.getAnimations().length === 0")
         self.page.evaluate(axe())
         there = [[each] for each in _DJANGOS if self.page.query_selector(each)]
         found: dict[str, Any] = self.page.evaluate(_SEEN, [there, _TAGS])

@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from sqlmigrations.admin import words
 from tests.browser.desk import NARROW, Desk
 from tests.browser.scenes import Scene
 
 LEDGER = "/admin/sqlmigrations/schemamigration/"
+STATUS = f"{LEDGER}status/"
 EVENTS = "/admin/sqlmigrations/schemamigrationevent/"
 
 
@@ -23,8 +25,29 @@ PAGES: dict[str, Callable[[Scene], str]] = {
     "migration": lambda scene: f"{LEDGER}{scene.row_id('002_invoices')}/change/",
     "events": lambda scene: EVENTS,
     "event": _failure,
+    "status": lambda scene: STATUS,
     "history in a site of one's own": lambda scene: LEDGER.replace("admin", "office"),
+    "status in a site of one's own": lambda scene: STATUS.replace("admin", "office"),
 }
+
+
+def test_in_two_clicks_from_the_index_it_is_found_who_applied_it_when_and_why_it_failed_first(
+    desk: Desk, scene: Scene
+) -> None:
+    ((when, who),) = scene.site.query(
+        "SELECT applied_at, applied_by FROM public.schema_migrations WHERE name = '002_invoices'"
+    )
+    desk.go("/admin/")
+
+    desk.page.click("#content a:text-is('SQL migrations')[href$='/schemamigration/']")
+    desk.page.click("#content a:text('002_invoices')")
+
+    told = desk.page.inner_text("#content")
+    assert who in told
+    assert words.moment(when) in told
+    assert 'relation "clients" does not exist' in told
+    assert "42P01" in told
+    assert desk.complaints == []
 
 
 @pytest.fixture(params=PAGES)

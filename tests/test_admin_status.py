@@ -1,0 +1,239 @@
+"""The status page as a visitor gets it: every state of a database, every permission, nothing that can be changed."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import replace
+
+import pytest
+from django.db import connections
+from django.test import override_settings
+
+from sqlmigrations.admin.panels import _NEEDS, SHOWN, STATES
+from sqlmigrations.admin.timeline import timeline
+from sqlmigrations.annals import Ending, last_runs
+from sqlmigrations.backends.base import Reader
+from sqlmigrations.backends.reachability import PATIENCE_S, refusals
+from sqlmigrations.ledger import Ledger
+from sqlmigrations.outlook import Need
+from sqlmigrations.types import State
+from tests.office import Office, page
+from tests.test_admin import words
+
+LEDGER = "/admin/sqlmigrations/schemamigration/"
+STATUS = f"{LEDGER}status/"
+
+
+@pytest.fixture
+def history(office: Office) -> Office:
+    """A run that failed at its second file, one that made up for it; one file is pending."""
+    office.site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    office.site.write("002_b.sql", "SELECT '<script>alert(1)</script>'::int;\n")
+    office.site.run("sqlmigrate_apply")
+    office.site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+    office.site.run("sqlmigrate_apply", check=True)
+    office.site.write("003_c.sql", "CREATE INDEX c ON a (id);\n")
+    return office
+
+
+def shown(office: Office, *permissions: str, path: str = STATUS) -> str:
+    """The page as a superuser gets it, or as somebody with these permissions."""
+    client = office.staff(*permissions) if permissions else office.superuser()
+    with office.site.configured():
+        return page(client.get(path))
+
+
+def commands(html: str) -> list[str]:
+    return re.findall(r'<p class="sqlm-next">[^<]*<code>([^<]*)</code>', html)
+
+
+def test_it_tells_counts_findings_what_is_pending_the_last_runs_and_what_to_type(history: Office) -> None:
+    html = shown(history)
+
+    told = words(html)
+    assert commands(html) == ["python manage.py sqlmigrate_apply"]
+    assert "applied 3 pending 1 in all 4 integrity valid" in told
+    assert "create-index CREATE INDEX on a reads the whole table" in told
+    assert "project.003_c" in told
+    assert [" ".join(row.split()) for row in re.findall(r"(\d of \d)</td>", html)] == ["1 of 1", "2 of 3"]
+    assert "project.002_b: 22P02: invalid input syntax for type integer" in told
+
+
+def test_what_an_error_said_is_harmless_in_a_page(history: Office) -> None:
+    html = shown(history)
+
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "<script>alert" not in html
+
+
+def test_nothing_is_pending_any_more(history: Office) -> None:
+    history.site.run("sqlmigrate_apply", check=True)
+
+    html = shown(history)
+
+    assert commands(html) == []
+    assert "All migrations are applied." in words(html)
+
+
+def test_before_the_tables_exist_everything_is_pending(office: Office) -> None:
+    office.site.write("001_a.sql", "CREATE TABLE a ();\n")
+
+    html = shown(office)
+
+    assert commands(html) == ["python manage.py sqlmigrate_apply"]
+    assert "applied 0 pending 2" in words(html)
+    assert "Last runs" not in html
+    assert office.site.query("SELECT to_regclass('schema_migrations')") == [(None,)]
+
+
+def test_a_table_of_somebody_else_is_told_with_what_to_set(office: Office) -> None:
+    office.site.query("CREATE TABLE schema_migrations (version text)")
+
+    html = shown(office)
+
+    assert "It looks like the one of Rails or dbmate" in words(html)
+    assert commands(html) == ["python manage.py sqlmigrate_status"]
+
+
+@pytest.mark.parametrize("in_a_transaction", [False, True])
+def test_where_a_right_is_missing_it_says_which_and_shows_the_rest(history: Office, in_a_transaction: bool) -> None:
+    history.site.query("ALTER TABLE schema_migration_events RENAME TO put_aside")
+    connection = connections["default"]
+    before = connection.settings_dict["ATOMIC_REQUESTS"]
+    connection.settings_dict["ATOMIC_REQUESTS"] = in_a_transaction
+    try:
+        html = shown(history)
+    finally:
+        connection.settings_dict["ATOMIC_REQUESTS"] = before
+
+    assert "The tracking tables are not complete" in words(html)
+    assert "applied 3 pending 1" in words(html)
+
+
+def test_in_trouble_it_shows_the_errors_first_and_how_to_see_more(history: Office) -> None:
+    history.site.write("001_a.sql", "CREATE TABLE a (id bigint);\n")
+    history.site.remove("002_b.sql")
+
+    html = shown(history)
+
+    assert commands(html) == ["python manage.py sqlmigrate_status -v 2"]
+    severities = re.findall(r'<li class="sqlm-note sqlm-(\w+)">', html)
+    assert severities == ["error", "error", "warning"]
+    groups = re.findall(r"<h3>([^<]+)</h3>", html)
+    assert groups == ["Findings", "Not in order", "To be applied", "Last runs"]
+
+
+def test_it_can_be_read_with_the_permission_to_view_migrations(history: Office) -> None:
+    html = shown(history, "view_schemamigration")
+
+    assert "stopped" in words(html)
+    assert "22P02" not in html
+    assert "schemamigrationevent" not in html
+
+
+@pytest.mark.parametrize("permission", ["view_schemamigrationevent", "view_user"])
+def test_without_it_there_is_no_page(history: Office, permission: str) -> None:
+    assert history.staff(permission).get(STATUS).status_code == 403
+
+
+def test_who_did_not_log_in_is_sent_to_do_so(history: Office) -> None:
+    assert history.visitor().get(STATUS).headers["Location"].startswith("/admin/login/")
+
+
+def test_nothing_can_be_sent_to_it(history: Office) -> None:
+    assert history.superuser().post(STATUS).status_code == 405
+
+
+def test_of_many_files_the_first_are_shown_and_the_others_counted(office: Office) -> None:
+    for number in range(1, SHOWN + 11):
+        office.site.write(f"{number:03}_t.sql", f"CREATE TABLE t{number} (id int); DROP TABLE t{number};\n")
+
+    html = shown(office)
+
+    assert html.count('<span class="sqlm-state sqlm-pending">') == SHOWN
+    assert "And 11 more migrations." in words(html)
+    assert html.count('<li class="sqlm-note') <= SHOWN
+
+
+@override_settings(USE_TZ=False, USE_THOUSAND_SEPARATOR=True, LANGUAGE_CODE="de", TIME_ZONE="Asia/Tokyo")
+def test_the_drawing_is_the_same_in_every_language_and_zone(history: Office) -> None:
+    html = shown(history)
+
+    numbers = re.findall(
+        r' (?:x|y|x1|x2|y1|y2|width|height)="([^"]*)"', html.partition("<svg role")[2].partition("</svg>")[0]
+    )
+    assert len(numbers) > 20
+    assert [each for each in numbers if not re.fullmatch(r"\d+(\.\d\d)?%|0|160", each)] == []
+
+
+def test_a_run_that_did_not_tell_its_end_is_told_as_that(history: Office) -> None:
+    history.site.query("DELETE FROM schema_migration_events WHERE id = (SELECT max(id) FROM schema_migration_events)")
+
+    newest, oldest = last_runs(Ledger("public"), Reader("default"), 10)
+
+    assert (newest.ending, newest.done, newest.duration_ms) == (Ending.UNTOLD, None, None)
+    assert (oldest.ending, oldest.done, oldest.steps) == (Ending.STOPPED, 2, 3)
+    assert oldest.failure is not None
+    assert (oldest.failure.migration, oldest.failure.place) == ("project.002_b", "migrations_sql/002_b.sql:1")
+
+
+def test_of_a_long_history_only_the_end_is_read(history: Office) -> None:
+    history.site.query(
+        "INSERT INTO schema_migration_events (run_id, event, os_user, host, pid) "
+        "SELECT gen_random_uuid(), 'applied', 'u', 'h', 1 FROM generate_series(1, 60000); ANALYZE"
+    )
+    started = time.perf_counter()
+
+    assert last_runs(Ledger("public"), Reader("default"), 10) == ()
+    history.site.run("sqlmigrate_apply", check=True)
+    found = last_runs(Ledger("public"), Reader("default"), 10)
+
+    assert [run.done for run in found] == [1]
+    assert time.perf_counter() - started < 30
+
+
+def test_bars_grow_with_the_duration_and_never_leave_the_drawing(history: Office) -> None:
+    (run, *_) = last_runs(Ledger("public"), Reader("default"), 1)
+    runs = [replace(run, duration_ms=ms) for ms in (10_000_000, 60_000, 900, 12, 0)]
+    drawn = timeline(runs)
+
+    assert drawn is not None
+    heights = [float(bar.height.rstrip("%")) for bar in drawn.bars]
+    assert heights == sorted(heights)
+    assert 0 < min(heights) < max(heights) <= 100
+    assert timeline([]) is None
+
+
+def test_servers_that_take_a_connection_and_say_nothing_cost_one_wait_together(office: Office) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        mute = {
+            "ENGINE": "django.db.backends.postgresql",
+            "OPTIONS": {},
+            "HOST": "127.0.0.1",
+            "PORT": port,
+            "USER": "nobody",
+            "PASSWORD": "x",
+            "NAME": "x",
+        }
+        names = [f"mute{number}" for number in range(4)]
+        for name in names:
+            connections.settings[name] = connections.settings["default"] | mute
+        try:
+            started = time.perf_counter()
+            found = refusals(["default", *names])
+            elapsed = time.perf_counter() - started
+        finally:
+            for name in names:
+                del connections[name]
+                del connections.settings[name]
+
+    assert list(found) == names
+    assert elapsed < 3 * PATIENCE_S
+
+
+def test_there_is_a_word_for_every_state_and_every_need() -> None:
+    assert set(STATES) == set(State)
+    assert set(_NEEDS) == set(Need)
