@@ -7,13 +7,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.db import InterfaceError, OperationalError, ProgrammingError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 
+from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.aliases import wrapper
+from sqlmigrations.backends.base import Reader
 from sqlmigrations.directives import FIRST, LATEST
-from sqlmigrations.types import DjangoHistory, DjangoNode
+from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
+from sqlmigrations.types import DjangoHistory, DjangoNode, ServerError
 from sqlmigrations.types.django import Key
+
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 def read(database: str) -> DjangoHistory:
@@ -23,10 +29,24 @@ def read(database: str) -> DjangoHistory:
 
     Args:
         database: The alias.
+
+    Raises:
+        DatabaseUnavailable: The connection is gone.
+        ConfigurationError: The role may not read Django's table.
     """
     connection = wrapper(database)
-    with _as_it_was(connection):
-        return _history(connection)
+    try:
+        with _as_it_was(connection), Reader(database).answering():
+            return _history(connection)
+    except StatementFailed as failed:
+        raise _unreadable(failed.server) from None
+
+
+def _unreadable(server: ServerError) -> SqlMigrationsError:
+    if server.sqlstate != _INSUFFICIENT_PRIVILEGE:
+        return postgresql.unreachable(server)
+    message = f"The role of this alias may not read what Django has applied: {server.message}."
+    return ConfigurationError(message, remedy="Let the owner of django_migrations GRANT it SELECT on that table.")
 
 
 def on_disk() -> DjangoHistory:
@@ -49,6 +69,8 @@ def _history(connection: BaseDatabaseWrapper | None) -> DjangoHistory:
         loader = MigrationLoader(connection)
     # Modules of migrations are anybody's code, and importing them may raise anything.
     except Exception as error:
+        if isinstance(error, OperationalError | InterfaceError) or _is_forbidden(error):
+            raise
         return DjangoHistory(fault=f"{type(error).__name__}: {' '.join(str(error).split())}")
     return DjangoHistory(
         nodes=_nodes(loader),
@@ -56,6 +78,12 @@ def _history(connection: BaseDatabaseWrapper | None) -> DjangoHistory:
         unmigrated=frozenset(loader.unmigrated_apps),
         wrappers=_wrappers(loader),
     )
+
+
+def _is_forbidden(error: Exception) -> bool:
+    cause = error.__cause__
+    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    return isinstance(error, ProgrammingError) and sqlstate == _INSUFFICIENT_PRIVILEGE
 
 
 def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:

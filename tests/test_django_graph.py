@@ -10,6 +10,7 @@ from django.db import connection, connections
 from django.test import override_settings
 
 from sqlmigrations import django_graph
+from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable
 from sqlmigrations.types import DjangoHistory, DjangoMigration, DjangoNode
 from tests.django_apps import DjangoApp
 from tests.inprocess import LocalSite
@@ -82,6 +83,31 @@ def test_a_session_that_may_not_write_can_ask(shop: DjangoApp) -> None:
         cursor.execute("SET default_transaction_read_only = on")
 
     assert applied(read()) == {"0001_initial", "__first__"}
+
+
+def test_a_role_that_may_not_read_the_table_is_told_what_it_lacks(shop: DjangoApp) -> None:
+    migrate("shop")
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE pg_monitor")
+
+    with pytest.raises(ConfigurationError) as refused:
+        read()
+
+    assert refused.value.message == (
+        "The role of this alias may not read what Django has applied: permission denied for table django_migrations."
+    )
+
+
+def test_a_server_that_is_gone_is_told_as_everywhere(shop: DjangoApp, local_site: LocalSite) -> None:
+    migrate("shop")
+    connection.ensure_connection()
+    local_site.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        " AND datname = current_database()"
+    )
+
+    with pytest.raises(DatabaseUnavailable):
+        read()
 
 
 SQUASHED = "0001_squashed_0002_prices"

@@ -49,10 +49,19 @@ class Reader:
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[Row]:
         """See ``Queries``; joins whatever transaction the caller has open."""
+        with self.answering(), self._wrapper.cursor() as cursor:
+            cursor.execute(sql, params)
+            return list(cursor.fetchall())
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """A block in which Django itself asks: what fails there fails as a query does.
+
+        Raises:
+            StatementFailed: The server refused it, or the connection is gone.
+        """
         try:
-            with self._wrapper.cursor() as cursor:
-                cursor.execute(sql, params)
-                return list(cursor.fetchall())
+            yield
         except ImproperlyConfigured as error:
             raise misconfigured(self._wrapper.alias, error) from None
         except DjangoError as error:
