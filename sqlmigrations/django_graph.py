@@ -76,6 +76,7 @@ def _history(connection: BaseDatabaseWrapper | None) -> DjangoHistory:
         nodes=_nodes(loader),
         migrated=frozenset(loader.migrated_apps),
         unmigrated=frozenset(loader.unmigrated_apps),
+        parents=_parents(loader),
         wrappers=_wrappers(loader),
     )
 
@@ -124,6 +125,19 @@ def _reached_by(loader: MigrationLoader, key: Key) -> str:
     disk: Any = loader.disk_migrations
     alike = [other for label, other in disk if label == app and other.startswith(number)]
     return number if number.isdecimal() and alike == [name] else name
+
+
+def _parents(loader: MigrationLoader) -> dict[Key, tuple[Key, ...]]:
+    parents = {key: tuple(each.key for each in node.parents) for key, node in loader.graph.node_map.items()}
+    for key, migration in loader.replacements.items():
+        # Of a squash and what it replaces one is in the graph, and the other stands for it.
+        parents.setdefault(key, tuple(migration.replaces))
+        for app, name in migration.replaces:
+            parents.setdefault((app, name), (key,))
+    for app in loader.migrated_apps:
+        parents[app, LATEST] = tuple(loader.graph.leaf_nodes(app))
+        parents[app, FIRST] = tuple(loader.graph.root_nodes(app))
+    return parents
 
 
 def _wrappers(loader: MigrationLoader) -> dict[str, tuple[Key, ...]]:

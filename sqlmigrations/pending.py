@@ -102,6 +102,7 @@ def arrange(
     if terms.django is not None:
         begun = {entry.id for entry in comparison.entries if entry.progress is not None}
         faults += waiting.faults(scripts, begun, terms.django, terms.database)
+        cycles += waiting.cycles(ordered, edges, terms.django)
         holds = waiting.holds(ordered, edges, begun, terms.django, terms.database)
     broken = (f for f in comparison.findings if f.severity is Severity.ERROR)
     disagreements = (*loaded.findings, *broken, *faults, *unknown, *cycles)

@@ -33,11 +33,11 @@ def holds(
     held: dict[str, Hold] = {}
     for script in ordered:
         id, named = script.migration.id, script.directives.runs_in
-        if behind := [held[before] for before in edges[id] if before in held]:
-            held[id] = behind[0]
-        elif named is not None and named.app not in django.unmigrated and id not in begun:
+        if named is not None and named.app not in django.unmigrated and id not in begun:
             node = _place(script, named, django)
             held[id] = Hold(id, named, migrate(named.app, node.name if node else named.name, database))
+        elif behind := [held[before] for before in edges[id] if before in held]:
+            held[id] = behind[0]
     return held
 
 
@@ -73,6 +73,31 @@ def ahead(
     unready = [s.migration.id for s in ordered if any(_unapplied(d, django) for d in s.directives.django_depends)]
     wanted -= graph.descendants(unready, edges)
     return [script for script in ordered if script.migration.id in wanted]
+
+
+def cycles(ordered: Sequence[Script], edges: Mapping[str, tuple[str, ...]], django: DjangoHistory) -> list[Finding]:
+    """Files that ``migrate`` is to apply, and that have to wait for what Django has only behind them.
+
+    Args:
+        ordered: The pending migrations in the order in which they could run.
+        edges: What each waits for.
+        django: What Django knows.
+    """
+    by_id = {script.migration.id: script for script in ordered}
+    found: list[Finding] = []
+    for script in ordered:
+        runs_in = script.directives.runs_in
+        place = _place(script, runs_in, django) if runs_in else None
+        if runs_in is None or place is None or runs_in.app in django.unmigrated:
+            continue
+        for before in sorted(graph.ancestors([script.migration.id], edges)):
+            named = [each for each in by_id[before].directives.django_depends if place in django.behind(each)]
+            other = by_id[before].directives.runs_in
+            # One migration may apply several files, each after the one before.
+            if other is not None and place in django.behind(other) and django.find(other) != place:
+                named.append(other)
+            found += [_cycle(script, runs_in, before, each) for each in named]
+    return found
 
 
 def unmet(scripts: Sequence[Script], django: DjangoHistory, database: str) -> list[Finding]:
@@ -125,6 +150,13 @@ def _faked(script: Script, named: DjangoMigration, database: str) -> Finding:
     run = f"python manage.py dbshell{on(database)} -- {whole}-f {shlex.quote(migration.file.location)}"
     remedy = f"When what the file does is in the database: {record}\nWhen it is not, run it before: {run}"
     return _finding(script, "faked", message, remedy, named.line)
+
+
+def _cycle(script: Script, runs_in: DjangoMigration, before: str, named: DjangoMigration) -> Finding:
+    what = "" if before == script.migration.id else f"{before}, and "
+    message = f"Runs in {runs_in.id}, and has to come after {what}{named.id}, which Django has only after that."
+    remedy = f"Let it run in a migration that comes after {named.id}, or take that out of its line."
+    return _finding(script, "cycle", message, remedy, runs_in.line)
 
 
 def _unknown(script: Script, named: DjangoMigration, django: DjangoHistory) -> Finding:

@@ -190,6 +190,16 @@ def test_a_migration_that_cannot_be_loaded_is_told(shop: DjangoApp, content: str
     assert read().fault
 
 
+def test_the_order_of_django_goes_through_squashes(squashed: DjangoApp) -> None:
+    taxes, squash = DjangoNode("shop", "0003", is_applied=False), DjangoNode("shop", SQUASHED, is_applied=False)
+    squashed.write("0003_taxes", after=[("shop", "0002_prices")])
+
+    behind = read().behind(DjangoMigration("shop", "__latest__", 1))
+
+    assert {taxes, squash} <= behind
+    assert read().behind(DjangoMigration("shop", "0002_prices", 1)) == {squash}
+
+
 def test_a_connection_that_was_not_open_is_closed_again(shop: DjangoApp) -> None:
     connections["default"].close()
 

@@ -28,7 +28,10 @@ def history(
     nodes = {("shop", name): DjangoNode("shop", name[:4], name in applied) for name in names}
     nodes["shop", "__latest__"] = DjangoNode("shop", "", len(applied) == len(names))
     known = {"project.002_b": (("shop", "0004_prices"),)} if wrappers is None else wrappers
-    return DjangoHistory(**{"nodes": nodes, "migrated": frozenset({"shop"}), "wrappers": known, **more})
+    parents = {("shop", "0004_prices"): (("shop", "0003_taxes"),), ("shop", "__latest__"): (("shop", "0004_prices"),)}
+    return DjangoHistory(
+        **{"nodes": nodes, "parents": parents, "migrated": frozenset({"shop"}), "wrappers": known, **more}
+    )
 
 
 def plan(
@@ -167,6 +170,54 @@ def test_a_migration_that_does_not_exist_is_told_with_the_nearest(
     found = plan(on(f"{key}: django:{named}"))
 
     assert told(found) == [("unknown-dependency", 2, f"{verb} django:{named}, but {message}", remedy)]
+
+
+@pytest.mark.parametrize("name", ["0004_prices", "__latest__"])
+def test_a_file_that_waits_for_the_migration_it_runs_in_is_told(name: str) -> None:
+    two = migration(
+        "project.002_b", f"-- runs-in: django:shop.0004_prices\n-- depends: django:shop.{name}\nSELECT 1;\n"
+    )
+    own = (
+        f"Runs in django:shop.0004_prices, and has to come after django:shop.{name}, which Django has only after that."
+    )
+    remedy = f"Let it run in a migration that comes after django:shop.{name}, or take that out of its line."
+
+    assert told(plan(ONE, two)) == [("cycle", 1, own, remedy)]
+
+
+def test_a_file_behind_one_that_waits_for_its_migration_is_told() -> None:
+    one = on("depends: django:shop.__latest__")
+    early = migration("project.001_a", "-- runs-in: django:shop.0004_prices\nSELECT 1;\n")
+    late = migration("project.002_b", "-- runs-in: django:shop.0003_taxes\nSELECT 1;\n")
+    wrappers = {"project.001_a": (("shop", "0004_prices"),), "project.002_b": (("shop", "0003_taxes"),)}
+
+    behind = plan(one, TWO)
+    crossed = plan(early, late, django=history(wrappers=wrappers))
+
+    assert [
+        (f.rule, f.migration, f.message) for f in (*behind.disagreements, *crossed.disagreements) if f.rule == "cycle"
+    ] == [
+        (
+            "cycle",
+            "project.002_b",
+            f"Runs in django:shop.{runs_in}, and has to come after project.001_a, and django:shop.{after}, "
+            "which Django has only after that.",
+        )
+        for runs_in, after in (("0004_prices", "__latest__"), ("0003_taxes", "0004_prices"))
+    ]
+
+
+def test_one_migration_may_apply_several_files() -> None:
+    three = migration("project.003_c", "-- runs-in: django:shop.0004_prices\nSELECT 1;\n")
+    wrappers = dict.fromkeys(("project.002_b", "project.003_c"), (("shop", "0004_prices"),))
+
+    found = plan(ONE, TWO, three, django=history(wrappers=wrappers))
+
+    assert steps(found) == ["project.001_a"]
+    assert [(id, state) for id, (state, _) in held(found).items()] == [
+        ("project.002_b", State.WAITING),
+        ("project.003_c", State.WAITING),
+    ]
 
 
 def test_a_migration_without_the_operation_is_told() -> None:

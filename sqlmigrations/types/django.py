@@ -39,6 +39,7 @@ class DjangoHistory:
         migrated: The labels of the apps that have migrations.
         unmigrated: Those of the apps that have none here, or whose migrations are switched off: nothing of theirs is
             left to be applied.
+        parents: What each comes after directly; a name that stands for others comes after these.
         wrappers: The id of an SQL file, and the migrations that hold an ``ApplySQL`` of it.
         fault: Why Django's migrations could not be looked at; empty where they could.
     """
@@ -46,8 +47,20 @@ class DjangoHistory:
     nodes: Mapping[Key, DjangoNode] = field(default_factory=dict)
     migrated: frozenset[str] = frozenset()
     unmigrated: frozenset[str] = frozenset()
+    parents: Mapping[Key, tuple[Key, ...]] = field(default_factory=dict)
     wrappers: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
     fault: str = ""
+
+    def behind(self, named: DjangoMigration) -> set[DjangoNode]:
+        """What it is, and everything that it comes after."""
+        found: set[Key] = set()
+        queue = [(named.app, named.name)]
+        while queue:
+            key = queue.pop()
+            if key not in found:
+                found.add(key)
+                queue.extend(self.parents.get(key, ()))
+        return {self.nodes[key] for key in found if key in self.nodes}
 
     def find(self, named: DjangoMigration) -> DjangoNode | None:
         """What it stands for; ``None`` where Django knows of nothing by that name."""
