@@ -29,7 +29,7 @@ def test_the_list_shows_the_newest_first(history: Office) -> None:
 
     assert cells(html, "name") == ["002_b", "001_a", "000_migration_tracking"]
     assert cells(html, "label") == ["project", "project", "sqlmigrations"]
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", when) for when in cells(html, "applied"))
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", when) for when in cells(html, "applied"))
     assert cells(html, "state_in_words") == ["applied"] * 3
     assert [bool(re.fullmatch(r"\d+ ms", took)) for took in cells(html, "duration")] == [False, True, True]
     assert cells(html, "duration")[0] == "not run"

@@ -38,10 +38,10 @@ def agreement(html: str) -> str:
 def test_a_file_that_agrees_is_shown_with_its_sql_and_the_way_back(history: Office) -> None:
     html = history.open(history.superuser(), "001_a")
 
-    assert agreement(html) == "The file is what was applied: the checksums are the same."
+    assert agreement(html) == "The file agrees with the record: the checksums are the same."
     assert numbered(html, "sql") == ["1 -- The first one.", "2 CREATE TABLE a (", "3     id int", "4 );"]
     assert numbered(html, "down") == ["1 DROP TABLE a;"]
-    assert "As it was kept when it was applied." in section(html, "sqlm-sql")
+    assert "As it was kept with the record." in section(html, "sqlm-sql")
     assert "What changed" not in html
     (row,) = (row for row in history.site.ledger() if row["name"] == "001_a")
     for fact in (row["checksum"], row["sql_checksum"], row["run_id"], row["tool_version"], "1 of 1"):
@@ -53,7 +53,7 @@ def test_a_file_that_was_changed_is_shown_as_applied_with_the_difference(history
 
     html = history.open(history.superuser(), "001_a")
 
-    assert agreement(html) == "The file is no longer what was applied."
+    assert agreement(html) == "The file no longer agrees with the record."
     assert numbered(html, "sql")[2] == "3     id int"
     shown = re.findall(r'<span class="sqlm-(removed|added)">(.*)\n</span>', html)
     assert shown == [("removed", "-    id int"), ("added", "+    id bigint")]
@@ -90,7 +90,7 @@ def test_sql_that_was_not_kept_comes_from_the_file_with_its_passwords_masked(off
     torn = office.open(client, "001_a")
 
     assert numbered(agreeing, "sql")[0] == "1 CREATE ROLE x_reporting PASSWORD '********';"
-    assert "From the file, whose checksum is that of what was applied." in section(agreeing, "sqlm-sql")
+    assert "From the file, whose checksum is that of the record." in section(agreeing, "sqlm-sql")
     assert "It was not kept" in section(changed, "sqlm-sql")
     assert "tops3cret" not in agreeing + changed + torn
 
@@ -157,7 +157,7 @@ def test_who_may_not_view_sql_sees_no_statement_anywhere(history: Office) -> Non
     lacking = "You lack the permission to view SQL: sqlmigrations.view_schemamigrationtext."
     assert lacking in section(pages[0], "sqlm-sql")
     assert lacking in section(pages[0], "sqlm-down")
-    assert agreement(pages[0]) == "The file is no longer what was applied."
+    assert agreement(pages[0]) == "The file no longer agrees with the record."
     seen = history.open(history.superuser(), "001_a")
     assert "id bigint" in seen
 

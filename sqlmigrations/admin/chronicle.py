@@ -35,7 +35,7 @@ class Entry:
     @property
     def when(self) -> str:
         """To the second."""
-        return words.moment(self.event.happened_at)
+        return words.exactly(self.event.happened_at)
 
     @property
     def migration(self) -> str:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 SHOWN_EVENTS, SHOWN_FAILURES = 50, 10
 
 _AGREEMENT = {
-    State.APPLIED: gettext_lazy("The file is what was applied: the checksums are the same."),
+    State.APPLIED: gettext_lazy("The file agrees with the record: the checksums are the same."),
     State.REFORMATTED: gettext_lazy("Layout or comments of the file changed since; its statements are the same."),
-    State.MODIFIED: gettext_lazy("The file is no longer what was applied."),
+    State.MODIFIED: gettext_lazy("The file no longer agrees with the record."),
     State.MISSING: gettext_lazy("The file is gone."),
     State.AHEAD: gettext_lazy("This site has no such file: it is older than the database, or lacks the app."),
     State.PARTIAL: gettext_lazy("It is half done."),

@@ -31,9 +31,9 @@ class SchemaMigrationEventAdmin(ReadOnlyAdmin):
     date_hierarchy = "happened_at"
     search_fields = ("label", "name", "db_user", "os_user", "host")
     search_help_text = _("A part of a label, of a name, of a user or of a host; or label.NNN_slug")
-    readonly_fields = ("happened", "what", "migration", "run")
+    readonly_fields = ("happened_exactly", "what", "migration", "run")
     fieldsets = (
-        (None, {"fields": (("happened", "what"), ("migration", "run"))}),
+        (None, {"fields": (("happened_exactly", "what"), ("migration", "run"))}),
         (_("By whom"), {"fields": (("os_user", "host", "pid"), ("db_user", "git_commit"))}),
     )
 
@@ -51,6 +51,11 @@ class SchemaMigrationEventAdmin(ReadOnlyAdmin):
     def happened(self, event: SchemaMigrationEvent) -> str:
         """When."""
         return words.moment(event.happened_at)
+
+    @admin.display(description=_("happened at"))
+    def happened_exactly(self, event: SchemaMigrationEvent) -> str:
+        """The same with the zone."""
+        return words.exactly(event.happened_at)
 
     @admin.display(description=_("event"), ordering="event")
     def what(self, event: SchemaMigrationEvent) -> str:

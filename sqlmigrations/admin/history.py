@@ -33,11 +33,19 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
     date_hierarchy = "applied_at"
     search_fields = ("label", "name", "applied_by")
     search_help_text = _("A part of a label, of a name or of a database user; or label.NNN_slug")
-    readonly_fields = ("state_in_words", "applied", "duration", "by_whom", "run", "statements", "remarks")
+    readonly_fields = ("state_in_words", "applied_exactly", "duration", "by_whom", "run", "statements", "remarks")
     fieldsets = (
         (
             None,
-            {"fields": (("label", "name"), ("applied", "by_whom"), ("state_in_words", "duration"), "run", "remarks")},
+            {
+                "fields": (
+                    ("label", "name"),
+                    ("applied_exactly", "by_whom"),
+                    ("state_in_words", "duration"),
+                    "run",
+                    "remarks",
+                )
+            },
         ),
         (
             _("Content"),
@@ -70,6 +78,11 @@ class SchemaMigrationAdmin(ReadOnlyAdmin):
     def applied(self, migration: SchemaMigration) -> str:
         """When it was recorded as complete; of a half-done one when it was begun."""
         return words.moment(migration.applied_at)
+
+    @admin.display(description=_("applied at"))
+    def applied_exactly(self, migration: SchemaMigration) -> str:
+        """The same with the zone."""
+        return words.exactly(migration.applied_at)
 
     @admin.display(description=_("duration"), ordering="execution_ms")
     def duration(self, migration: SchemaMigration) -> str:

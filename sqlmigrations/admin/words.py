@@ -71,4 +71,13 @@ def duration(milliseconds: float | None) -> str:
 
 def moment(when: datetime) -> str:
     """A time to the second, in the zone of the visitor; with USE_TZ off there is only one."""
-    return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S %Z}".strip()
+    return f"{_local(when):%Y-%m-%d %H:%M:%S}"
+
+
+def exactly(when: datetime) -> str:
+    """The same with its zone."""
+    return f"{_local(when):%Y-%m-%d %H:%M:%S %Z}".strip()
+
+
+def _local(when: datetime) -> datetime:
+    return localtime(when) if is_aware(when) else when
