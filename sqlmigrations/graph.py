@@ -83,15 +83,6 @@ def ancestors(wanted: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[
     return found
 
 
-def descendants(ids: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
-    """The ids and everything that waits for one of them."""
-    followers: dict[str, list[str]] = defaultdict(list)
-    for node, waits_for in edges.items():
-        for before in waits_for:
-            followers[before].append(node)
-    return ancestors(ids, followers)
-
-
 def _unknown(script: Script, dependency: Dependency, target: str, known: Collection[str]) -> Finding:
     # A name cut short or with another slug is meant more often than one that merely looks alike.
     alike = [name for name in sorted(known) if name.startswith(target.partition("_")[0] + "_")]

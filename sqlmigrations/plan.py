@@ -109,8 +109,6 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     order = arrange(loaded, ledger, terms)
     comparison = order.comparison
     chosen = choose(order.scripts, order.edges, target, loaded)
-    if target.before_django:
-        chosen = waiting.ahead(chosen, order.edges, order.holds, terms.django) if terms.django else []
     running = [script for script in chosen if script.migration.id not in order.holds]
     held = {script.migration.id for script in chosen} & order.holds.keys()
     unmet = waiting.unmet(running, terms.django, terms.database) if terms.django else []

@@ -18,15 +18,10 @@ class Target:
     """How far to go: a whole label, or up to and including one of its numbers. Empty means everything.
 
     ``label.NNN_slug``, as migrations are called in every output, may stand for the two.
-
-    Attributes:
-        before_django: Of these only what files that run in migrations of Django's come after, as far as it waits for
-            none of them itself: what can be done, and has to be, before ``migrate`` begins.
     """
 
     label: str = ""
     version: str = ""
-    before_django: bool = False
 
     def __post_init__(self) -> None:
         label, version = self.label, self.version.removesuffix(".sql")
@@ -38,7 +33,6 @@ class Target:
 
 
 EVERYTHING = Target()
-BEFORE_DJANGO = Target(before_django=True)
 
 
 def choose(

@@ -58,23 +58,6 @@ def faults(scripts: Sequence[Script], begun: Collection[str], django: DjangoHist
     return found
 
 
-def ahead(
-    ordered: Sequence[Script], edges: Mapping[str, tuple[str, ...]], held: Mapping[str, Hold], django: DjangoHistory
-) -> list[Script]:
-    """What the files that ``migrate`` applies come after, as far as nothing of Django's has to be applied for it.
-
-    Args:
-        ordered: The pending migrations in the order in which they could run.
-        edges: What each waits for.
-        held: What a run leaves alone.
-        django: What Django knows.
-    """
-    wanted = graph.ancestors((id for id, hold in held.items() if hold.by == id), edges) - held.keys()
-    unready = [s.migration.id for s in ordered if any(_unapplied(d, django) for d in s.directives.django_depends)]
-    wanted -= graph.descendants(unready, edges)
-    return [script for script in ordered if script.migration.id in wanted]
-
-
 def cycles(ordered: Sequence[Script], edges: Mapping[str, tuple[str, ...]], django: DjangoHistory) -> list[Finding]:
     """Files that ``migrate`` is to apply, and that have to wait for what Django has only behind them.
 

@@ -9,7 +9,7 @@ import pytest
 from sqlmigrations.exceptions import IntegrityError
 from sqlmigrations.pending import Terms, asks_django
 from sqlmigrations.plan import Plan, build
-from sqlmigrations.target import BEFORE_DJANGO, Target
+from sqlmigrations.target import Target
 from sqlmigrations.types import Applied, DjangoHistory, DjangoMigration, DjangoNode, Hold, SqlMigration, State
 from tests.samples import loaded, migration, row
 
@@ -128,20 +128,6 @@ def test_what_is_held_back_may_depend_on_what_is_not_applied_yet() -> None:
     needy = on("depends: django:shop.0004_prices", "project.003_c")
 
     assert list(held(plan(ONE, TWO, needy))) == ["project.002_b", "project.003_c"]
-
-
-def test_what_has_to_be_there_before_migrate_begins() -> None:
-    needy = migration("stock.001_x", "-- depends: django:shop.0003_taxes\nSELECT 1;\n")
-    behind = migration("rack.001_x", "-- depends: stock.001_x\nSELECT 1;\n")
-    two = migration(
-        "project.002_b", "-- runs-in: django:shop.0004_prices\n-- depends: cart.001_x, rack.001_x\nSELECT 1;\n"
-    )
-    alone = migration("alone.001_x")
-
-    found = plan(ONE, two, THREE, BESIDE, needy, behind, alone, target=BEFORE_DJANGO)
-
-    assert (steps(found), held(found)) == (["project.001_a", "cart.001_x"], {})
-    assert steps(plan(ONE, BESIDE, target=BEFORE_DJANGO)) == []
 
 
 def test_what_is_not_asked_for_need_not_be_met() -> None:
