@@ -46,6 +46,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     package = {name for name in names if name.startswith("sqlmigrations/")}
     assert package == expected
     assert {"sqlmigrations/py.typed", "sqlmigrations/migrations_sql/000_migration_tracking.sql"} <= package
+    assert {".py", ".sql", ".html", ".css"} <= {Path(name).suffix for name in package}
     assert all(name.partition("/")[0].endswith(".dist-info") for name in names - package)
 
 
