@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from itertools import islice
 
 from sqlmigrations.exceptions import MigrationFailed, OutcomeUnknown
+from sqlmigrations.excerpts import around
 from sqlmigrations.guidance import advice
-from sqlmigrations.masking import mask, mask_lines
+from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
 from sqlmigrations.sql.scanner import Statement, TokenKind, position
 from sqlmigrations.types import Blocker, Direction, Finding, ServerError, Severity
 
-_LONGEST_LINE = 200
-_LINE = re.compile(r"^.*$", re.MULTILINE)
 _INDENT = re.compile(r"[ \t]*")
 # In details of class 23, whatever the language: "Key (email)=(ada@example.org) already exists", "Failing row contains
 # (1, Ada, null)". A value can hold parentheses: the last one closes it.
@@ -48,7 +46,7 @@ def report(
     if statement is None and server.sqlstate.startswith(_CONSTRAINTS):
         message = f"{_spoken(step)} broke a constraint that is checked at its end, and was rolled back."
     finding = Finding("failed", Severity.ERROR, said.message, "", migration.id, migration.file.location, line, column)
-    shown = "" if line is None else _excerpt(migration.file.text, line, column or 1, secrets)
+    shown = "" if line is None else around(migration.file.text, line, column or 1, secrets)
     blockers = blockers if server.sqlstate in _OF_WAITING else ()
     remedy = advice(server, blockers).replace("LABEL NUMBER", f"{migration.label} {migration.digits}")
     failure = MigrationFailed(message, finding=finding, excerpt=shown, server=said, remedy=remedy)
@@ -104,25 +102,7 @@ def _mentioned(statement: Statement, message: str) -> int:
 
 def excerpt(step: Step, statement: Statement) -> str:
     """The lines around the beginning of a statement."""
-    return _excerpt(step.migration.file.text, statement.line, statement.column, step.secrets)
-
-
-def _excerpt(text: str, line: int, column: int, secrets: frozenset[str]) -> str:
-    """The line with the one before and after it, and a caret under the column."""
-    first = max(1, line - 1)
-    # Of a file with millions of lines only three are taken out.
-    every = _LINE.finditer(text, 0, len(text) - text.endswith("\n"))
-    around = "\n".join(match.group() for match in islice(every, first - 1, line + 1))
-    lines = dict(enumerate(mask_lines(around, secrets, in_place=True), first))
-    width = len(str(max(lines)))
-    shown = []
-    for number, content in lines.items():
-        marker = ">" if number == line else " "
-        shown.append(f"{marker} {number:>{width}} | {content[:_LONGEST_LINE]}".rstrip())
-        if number == line and column <= _LONGEST_LINE:
-            lead = "".join("\t" if char == "\t" else " " for char in content[: column - 1])
-            shown.append(f"  {'':>{width}} | {lead:<{column - 1}}^")
-    return "\n".join(shown)
+    return around(step.migration.file.text, statement.line, statement.column, step.secrets)
 
 
 def outcome_unknown(step: Step) -> OutcomeUnknown:

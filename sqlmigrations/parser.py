@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sqlmigrations import directives
+from sqlmigrations import directives, excerpts
 from sqlmigrations.sql import statements, units
 from sqlmigrations.sql.lexer import INSIGNIFICANT, lex
 from sqlmigrations.sql.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
@@ -26,6 +26,7 @@ _CLOSINGS = (
     ("without its data", r"Write a semicolon and the rows below it, and \. on a line of its own after them."),
     ("", r"Write \. on a line of its own after the rows."),
 )
+_SECRET = re.compile("passw|secret|token|connection", re.IGNORECASE)
 # What to write in place of a command of psql; of the others, to write out what it stands for.
 _INSTEAD = (
     (r"\\copy", r"Write COPY ... FROM stdin; with the rows below it and \. on a line of its own."),
@@ -65,7 +66,7 @@ def parse(migration: SqlMigration) -> Script:
         found = Split((), ())
         message = f"{error.message[:1].upper()}{error.message[1:]}."
         danger = _danger(migration, "unterminated", message, _closing(error), error.line, error.column)
-        dangers = [danger]
+        dangers = [replace(danger, excerpt=_opening(migration.file.text, error))]
     else:
         dangers = [_meta_command(migration, meta) for meta in found.meta]
     settled, faults = directives.read(_header(migration.file.text, found))
@@ -226,6 +227,12 @@ def _meta_command(migration: SqlMigration, meta: MetaCommand) -> Finding:
 
 def _fault(migration: SqlMigration, fault: directives.DirectiveFault) -> Finding:
     return _danger(migration, fault.rule, fault.message, fault.remedy, fault.line, 1)
+
+
+def _opening(text: str, error: ScanError) -> str:
+    """Where it was opened; nothing of a line with a secret, which cannot be masked while quotes do not match."""
+    shown = excerpts.around(text, error.line, error.column, frozenset())
+    return "" if _SECRET.search(shown) else shown
 
 
 def _danger(migration: SqlMigration, rule: str, message: str, remedy: str, line: int, column: int) -> Finding:

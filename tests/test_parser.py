@@ -191,8 +191,15 @@ def test_an_open_quote_is_told_where_it_begins_and_the_directives_are_still_read
     found = script("-- transacton: on\nSELECT 1;\nSELECT 'abc;\n")
 
     assert [(f.rule, f.line, f.column) for f in found.dangers] == [("unterminated", 3, 8)]
+    assert found.dangers[0].excerpt == "  2 | SELECT 1;\n> 3 | SELECT 'abc;\n    |        ^"
     assert [(f.rule, f.line) for f in found.faults] == [("unknown-directive", 1)]
     assert found.statements == ()
+
+
+def test_an_open_quote_beside_a_password_is_not_shown() -> None:
+    (found,) = script("ALTER ROLE a PASSWORD 'hunter2';\nCOMMENT ON TABLE a IS 'it's';\n").dangers
+
+    assert (found.rule, found.line, found.excerpt) == ("unterminated", 2, "")
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,11 @@ def error_text(error: SqlMigrationsError) -> str:
 
 
 def finding_lines(finding: Finding) -> list[str]:
-    """A finding in two or three lines: place and rule, message, remedy."""
+    """A finding in a few lines: place and rule, excerpt, message, remedy."""
     where = finding.place or finding.migration
     head = f"{where}  [{finding.rule}]" if where else f"[{finding.rule}]"
-    lines = [head, f"  {finding.message}"]
+    shown = [f"  {line}" for line in finding.excerpt.split("\n")] if finding.excerpt else []
+    lines = [head, *shown, f"  {finding.message}"]
     if finding.remedy:
         word = "Next" if finding.severity is Severity.ERROR else "Safer"
         lines += [f"  {word}: {finding.remedy}".replace("\n", "\n    ")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -27,6 +27,7 @@ class Finding:
         location: The file as people see it, relative to the working directory where it lies below it.
         line: Line in the file, from 1; ``None`` when the finding is about the whole file.
         column: Column in that line, from 1, in characters.
+        excerpt: The lines around the place with a caret, where they say more than the message; secrets masked.
     """
 
     rule: str
@@ -37,6 +38,7 @@ class Finding:
     location: str = ""
     line: int | None = None
     column: int | None = None
+    excerpt: str = field(default="", compare=False)
 
     @property
     def place(self) -> str:
