@@ -106,9 +106,9 @@ def test_what_a_file_sets_is_put_back_before_anything_else_runs(tracked: Shop, s
 
 
 def _all(shop: Shop) -> list[str]:
-    return str(
-        shop.django_sees("SELECT string_agg(name || '=' || setting, '|' ORDER BY name) FROM pg_settings")
-    ).split("|")
+    """Every setting of Django's session, and where it comes from; the encoding is ours while a file runs."""
+    every = "SELECT string_agg(name || '=' || setting || ' by ' || source, '|') FROM pg_settings"
+    return str(shop.django_sees(f"{every} WHERE name <> 'client_encoding'")).split("|")
 
 
 def test_settings_of_the_migration_itself_stay_its_own(tracked: Shop) -> None:

@@ -29,9 +29,10 @@ _OURS = frozenset(("lock_timeout", "statement_timeout", "search_path"))
 _BEGIN = """
 SELECT pg_catalog.set_config('lock_timeout', %s, true), pg_catalog.set_config('application_name', %s, true);
 """
-# Those of the transaction itself cannot be put back, and role and session_authorization do not stand there.
+# What nobody has set is reset, by null, and keeps following what the server and the role have. Those of the
+# transaction itself cannot be put back, and role and session_authorization do not stand there.
 _LOOK = """
-SELECT name, setting FROM pg_catalog.pg_settings
+SELECT name, setting, CASE WHEN source = 'session' THEN setting END FROM pg_catalog.pg_settings
  WHERE context IN ('user', 'superuser') AND name <> ALL (ARRAY['application_name', 'transaction_isolation',
        'transaction_read_only', 'transaction_deferrable'])
 """
@@ -95,7 +96,7 @@ class Joined:
     def __init__(self, connection: Connection, fence_wait_ms: int) -> None:
         self._connection = connection
         self._fence_wait_ms = max(1, fence_wait_ms)
-        self._met: dict[str, str] = {}
+        self._met: dict[str, tuple[str, str | None]] = {}
         self._met_as: tuple[str, str] = ("", "")
         self._is_local = True
 
@@ -106,7 +107,7 @@ class Joined:
     def begin(self, opening: str) -> Message:
         """See ``Tenure``; nothing is opened, but it has to be known how the session was met."""
         self._met, self._met_as = self._look(), self._who()
-        if self._met["standard_conforming_strings"] == "off":
+        if self._met["standard_conforming_strings"][0] == "off":
             raise ConfigurationError(
                 "standard_conforming_strings is off in Django's connection: backslashes in strings would mean "
                 "something else than in the files. Nothing was changed.",
@@ -118,13 +119,18 @@ class Joined:
         """See ``Tenure``."""
         if self._who() != self._met_as:
             self._connection.query(_BE, self._met_as)
-        found = self._look()
-        changed = [name for name, setting in self._met.items() if name in _OURS or found.get(name) != setting]
-        are_local = [self._is_local and name in _OURS for name in changed]
-        return _PUT_BACK, [changed, [self._met[name] for name in changed], are_local]
+        found, names, settings, are_local = self._look(), [], [], []
+        for name, (setting, was_set) in self._met.items():
+            is_local = self._is_local and name in _OURS
+            if name in _OURS or found.get(name, ("", None))[0] != setting:
+                names.append(name)
+                settings.append(setting if is_local else was_set)
+                are_local.append(is_local)
+        return _PUT_BACK, [names, settings, are_local]
 
-    def _look(self) -> dict[str, str]:
-        return dict(self._connection.query(_LOOK))
+    def _look(self) -> dict[str, tuple[str, str | None]]:
+        """Name, value, and the value again where it was set in the session."""
+        return {name: (setting, was_set) for name, setting, was_set in self._connection.query(_LOOK)}
 
     def _who(self) -> tuple[str, str]:
         user, role = self._connection.query(_WHO)[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import dj_database_url
 
@@ -18,4 +19,6 @@ INSTALLED_APPS += ["tests.faults.injected"]
 DATABASES["default"] |= json.loads(os.environ.get("DATABASE_JSON", "{}"))
 if "DIRECT_URL" in os.environ:
     DATABASES["default_direct"] = dj_database_url.parse(os.environ["DIRECT_URL"]) | {"TEST": {"MIRROR": "default"}}
+if (Path.cwd() / "shop").is_dir():
+    INSTALLED_APPS += ["shop"]
 DEBUG = bool(os.environ.get("DEBUG"))
