@@ -175,3 +175,17 @@ def test_a_role_that_may_not_enter_the_schema_is_told_so(history: Office, role: 
         html = page(client.get(LEDGER))
 
     assert f'GRANT USAGE ON SCHEMA "theirs" TO "{role}";' in notice(html)
+
+
+def test_a_site_without_time_zones_shows_its_times(history: Office) -> None:
+    client = history.superuser()
+
+    with override_settings(USE_TZ=False):
+        connections["default"].close()
+        listed, html = page(client.get(EVENTS)), history.open(client, "001_a")
+    connections["default"].close()
+
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", when) for when in cells(listed, "happened"))
+    applied_at = "to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
+    ((when,),) = history.site.query(f"SELECT {applied_at} FROM schema_migrations WHERE name = '001_a'")
+    assert f"Applied at: {when} By whom:" in words(html)
