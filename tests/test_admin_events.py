@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from html import unescape
 
@@ -14,8 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
 from sqlmigrations.admin import SchemaMigrationAdmin, SchemaMigrationEventAdmin
+from sqlmigrations.admin import words as in_words
 from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent
 from tests.office import EVENTS, LEDGER, Office, cells, page, section, table, words
+from tests.site import ROOT
 
 desk = AdminSite(name="desk")
 desk.register(SchemaMigration, SchemaMigrationAdmin)
@@ -171,6 +174,15 @@ def test_every_kind_of_event_is_told(office: Office, event: str, detail: dict[st
 
     assert cells(page(client.get(EVENTS)), "told")[0] == line
     assert '"' in unescape(section(page(client.get(f"{EVENTS}{id}/change/")), "sqlm-recorded"))
+
+
+def test_there_is_a_word_for_every_event_that_is_written() -> None:
+    formats = (ROOT / "docs" / "formats.md").read_text()
+    (told,) = re.findall(r"^\| `event` \| text \| (.*) \|$", formats, re.MULTILINE)
+    journal = formats.partition("\n## The journal\n")[2].partition("\n## ")[0]
+    written = re.findall(r"`(\w+)`", told) + re.findall(r"^\| `(\w+)` \|", journal, re.MULTILINE)
+
+    assert set(in_words.EVENTS) == set(written)
 
 
 def test_what_django_calls_the_history_are_the_events(history: Office) -> None:

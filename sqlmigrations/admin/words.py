@@ -19,6 +19,7 @@ EVENTS = {
     "applied": _("applied"),
     "faked": _("recorded without running"),
     "failed": _("failed"),
+    "rolled_back": _("rolled back by its down SQL"),
     "run_finished": _("run finished"),
     "begun": _("begun"),
     "resumed": _("resumed"),
