@@ -47,6 +47,17 @@ def test_the_next_one_takes_the_next_number_and_depends_on_the_last(local_site: 
     assert down.read_text() == "-- Undoes 0042_invoice_search.sql.\n\n"
 
 
+def test_it_does_not_depend_on_a_file_of_another_database(local_site: LocalSite) -> None:
+    local_site.write("001_a.sql", "SELECT 1;")
+    local_site.write("002_b.sql", "-- database: reporting\nSELECT 1;")
+
+    local_site.run("sqlmigrate_new", "project", "Invoice search", check=True)
+
+    assert (local_site.migrations / "003_invoice_search.sql").read_text() == UP.format(
+        directives="-- depends: 001_a\n"
+    )
+
+
 def test_what_was_written_is_a_migration_that_applies_as_empty(local_site: LocalSite) -> None:
     local_site.run("sqlmigrate_new", "project", "one", "--down", check=True)
     local_site.run("sqlmigrate_new", "project", "two", check=True)

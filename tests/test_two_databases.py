@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.django_apps import DjangoApp
 from tests.servers import Database, lend_database
 from tests.site import Site
 
@@ -127,3 +128,20 @@ def test_an_alias_of_the_same_database_has_the_same_records(pair: Pair) -> None:
 
     assert (ended.returncode, ended.stdout) == (0, "All migrations are already applied!\n")
     assert names(pair.site.ledger()) == ["001_a"]
+
+
+def test_what_django_has_applied_is_looked_up_in_the_same_database(pair: Pair) -> None:
+    DjangoApp(pair.site.folder, "shop").chain("0001_initial", "0002_prices")
+    pair.site.write("001_a.sql", "-- depends: django:shop.0002_prices\nCREATE TABLE a ();\n")
+    pair.run("migrate", "shop", "--skip-checks", APPS="shop")
+
+    here = pair.run("sqlmigrate_apply", APPS="shop")
+    there = pair.run("sqlmigrate_apply", "--database", "reporting", APPS="shop")
+
+    assert (here.returncode, there.returncode) == (0, 4)
+    assert there.stderr == (
+        "Migrations of Django's have to be applied first; nothing has run.\n\n"
+        "  migrations_sql/001_a.sql:1:1  [unapplied-dependency]\n"
+        "    Depends on django:shop.0002_prices, which is not applied on 'reporting'.\n"
+        "    Next: python manage.py migrate --database reporting shop 0002\n"
+    )

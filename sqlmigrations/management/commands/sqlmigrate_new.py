@@ -16,6 +16,7 @@ from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.guidance import on
 from sqlmigrations.loader import load, shown
 from sqlmigrations.management.base import SqlMigrationsCommand
+from sqlmigrations.parser import outline
 from sqlmigrations.target import unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Source, SqlMigration
 
@@ -60,7 +61,7 @@ class Command(SqlMigrationsCommand):
         migrations = [m for m in load([source], settings.ignore).migrations if m.label == source.label]
         name = f"{_next_number(migrations)}_{slug}"
         wrapper = _wrapper(options["django"], slug, migrations)
-        directives = f"-- depends: {migrations[-1].name}\n" if migrations else ""
+        directives = _depends(migrations, options["database"])
         directives += f"-- database: {database}\n" if database else ""
         directives += f"-- runs-in: django:{wrapper.app}.{wrapper.name}\n" if wrapper else ""
         what = slug.replace("_", " ").capitalize() + "."
@@ -115,6 +116,14 @@ def _next_number(migrations: list[SqlMigration]) -> str:
         return "1".zfill(_WIDTH)
     newest = migrations[-1]
     return str(newest.version + 1).zfill(len(newest.digits))
+
+
+def _depends(before: Sequence[SqlMigration], alias: str) -> str:
+    """The line that names the newest file of the same database; of another one's it could not wait."""
+    for migration in reversed(before):
+        if outline(migration).directives.database in (None, alias):
+            return f"-- depends: {migration.name}\n"
+    return ""
 
 
 def _wrapper(app: str, slug: str, before: Sequence[SqlMigration]) -> NewMigration | None:
