@@ -125,3 +125,28 @@ def test_with_pytest_the_mixin_and_the_apps_of_the_marker_cure_it(workshop: Work
     ended = workshop.pytest("shop/tests_flush.py", "-k", "not Plain")
 
     assert "4 passed, 1 deselected" in ended.stdout, ended.stdout
+
+
+SEVERAL = """
+from django.db import connections
+from django.test import TestCase
+
+
+class SeveralTests(TestCase):
+    databases = "__all__"
+
+    def test_each_has_what_is_its_own(self):
+        have = {alias: connections[alias].introspection.table_names() for alias in connections}
+        assert {alias for alias in have if "words" in have[alias]} == {"default", "reporting", "replica"}
+        assert {alias for alias in have if "reports" in have[alias]} == {"reporting", "replica"}
+"""
+
+
+def test_each_database_gets_its_own_files_a_mirror_leads_there_and_sqlite_is_passed_over(workshop: Workshop) -> None:
+    workshop.write("shop/tests.py", SEVERAL)
+    workshop.write("base_sql/004_reports.sql", "-- database: reporting\nCREATE TABLE reports (id int);\n")
+
+    ended = workshop.manage("test", env={"REPORTING_URL": f"{workshop.database.url}_r"})
+
+    assert "\nOK\n" in ended.stderr, ended.stderr
+    assert (workshop.test_databases(), workshop.connections()) == ([], 0)

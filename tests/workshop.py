@@ -19,10 +19,23 @@ import dj_database_url
 SECRET_KEY = "only for tests"
 INSTALLED_APPS = ["sqlmigrations", "shop", "django.contrib.contenttypes"]
 DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"])}
+if "REPORTING_URL" in os.environ:
+    reporting = dj_database_url.parse(os.environ["REPORTING_URL"])
+    DATABASES["reporting"] = reporting
+    DATABASES["replica"] = {**reporting, "TEST": {"MIRROR": "reporting"}}
+    DATABASES["lite"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    DATABASE_ROUTERS = ["shop_settings.NotOnLite"]
 SQLMIGRATIONS = {
     "DIRS": {"base": pathlib.Path(__file__).parent / "base_sql"},
     **json.loads(os.environ.get("SQLMIGRATIONS_JSON", "{}")),
 }
+
+
+class NotOnLite:
+    def allow_migrate(self, db, app_label, **hints):
+        return False if db == "lite" else None
+
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 """
