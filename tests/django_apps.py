@@ -28,11 +28,13 @@ class DjangoApp:
         *operations: str,
         after: Sequence[tuple[str, str]] = (),
         replaces: Sequence[str] = (),
+        atomic: bool = True,
     ) -> None:
         """Makes or replaces a migration: after one of its own or of another app, with operations as source text."""
         (self.migrations / f"{name}.py").write_text(
             "from django.db import migrations, models\n\nfrom sqlmigrations.operations import ApplySQL\n\n\n"
             "class Migration(migrations.Migration):\n"
+            f"    atomic = {atomic}\n"
             f"    replaces = {[(self.label, replaced) for replaced in replaces]!r}\n"
             f"    dependencies = {list(after)!r}\n"
             f"    operations = [{', '.join(operations)}]\n"

@@ -208,3 +208,23 @@ def test_a_wrapped_file_waits_for_what_it_depends_on_among_djangos_migrations(
         '("blog", "0001_initial")'
     )
     assert names(local_site) == ["001_initial", "002_search"]
+
+
+def test_a_wrapped_file_that_broke_off_is_gone_on_with_by_whichever_command_comes_first(
+    shop: DjangoApp, local_site: LocalSite
+) -> None:
+    shop.write("0004_search", 'ApplySQL("project", "002_search")', after=[("shop", "0003_prices")], atomic=False)
+    head = "-- runs-in: django:shop.0004_search\n-- transaction: off\nCREATE TABLE b ();\n"
+    local_site.write("002_search.sql", f"{head}SELECT nothing;\n")
+    local_site.run("sqlmigrate_apply", check=True)
+    with local_site.configured(), pytest.raises(CommandError):
+        call_command("migrate", "shop", verbosity=0, skip_checks=True)
+    local_site.write("002_search.sql", f"{head}SELECT 1;\n")
+
+    ended = local_site.run("sqlmigrate_apply", check=True)
+    migrate(local_site, "shop")
+    after = local_site.run("sqlmigrate_status", "--check")
+
+    assert "      resumed at statement 2\n" in ended.stdout
+    assert names(local_site) == ["001_initial", "002_search", "003_ranking"]
+    assert after.returncode == 0
