@@ -6,19 +6,23 @@ import re
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from django.contrib import admin
 from django.db import connections
 from django.test import override_settings
 
-from sqlmigrations.admin.panels import _NEEDS, SHOWN, STATES
+from sqlmigrations.admin.links import Links
+from sqlmigrations.admin.panels import _NEEDS, SHOWN, STATES, panel
 from sqlmigrations.admin.timeline import timeline
 from sqlmigrations.annals import Ending, last_runs
 from sqlmigrations.backends.base import Reader
 from sqlmigrations.backends.reachability import PATIENCE_S, refusals
 from sqlmigrations.ledger import Ledger
-from sqlmigrations.outlook import Need
-from sqlmigrations.types import State
+from sqlmigrations.outlook import Need, Outlook, outlook
+from sqlmigrations.survey import Survey, survey
+from sqlmigrations.types import DjangoMigration, Hold, MigrationStatus, SqlFile, SqlMigration, State, Status
 from tests.office import Office, page
 from tests.test_admin import words
 
@@ -232,6 +236,41 @@ def test_servers_that_take_a_connection_and_say_nothing_cost_one_wait_together(o
 
     assert list(found) == names
     assert elapsed < 3 * PATIENCE_S
+
+
+def test_a_database_that_is_not_postgresql_is_told_as_that(office: Office) -> None:
+    connections.settings["lite"] = connections.settings["default"] | {"ENGINE": "django.db.backends.sqlite3"}
+    try:
+        (found,) = survey(["lite"], 1)
+    finally:
+        del connections["lite"]
+        del connections.settings["lite"]
+
+    assert found.status is None
+    assert "is SQLite; sqlmigrations runs on PostgreSQL only" in str(found.problem)
+
+
+def test_settings_that_are_not_in_order_are_told_one_by_one(office: Office) -> None:
+    office.site.settings["LOCK_WAITT"] = "3s"
+
+    html = shown(office)
+
+    assert "The setting SQLMIGRATIONS is not in order." in words(html)
+    assert "Did you mean &#x27;LOCK_WAIT&#x27;?" in html
+
+
+def test_what_waits_for_django_is_left_to_migrate() -> None:
+    hold = Hold("shop.002_b", DjangoMigration("shop", "0004_b", 1), "python manage.py migrate shop 0004_b")
+    file = SqlFile(Path("x"), "x", "", "", "")
+    entries = tuple(
+        MigrationStatus(state, SqlMigration("shop", number, name, file), None, False, hold=hold)
+        for state, number, name in ((State.WAITING, 2, "002_b"), (State.PENDING, 3, "003_c"))
+    )
+    status = Status("default", entries, (), True)
+
+    assert outlook(status) == Outlook(Need.MIGRATING, "python manage.py migrate shop 0004_b")
+    (group,) = panel(Survey("default", status), Links(admin.AdminSite(), "default"), with_events=False).groups
+    assert [entry.waits_for for entry in group.entries] == ["django:shop.0004_b", "shop.002_b"]
 
 
 def test_there_is_a_word_for_every_state_and_every_need() -> None:

@@ -21,12 +21,19 @@ def refusals(aliases: Sequence[str]) -> dict[str, SqlMigrationsError]:
 
     A connection that is open already is taken at its word.
     """
-    asked = [alias for alias in aliases if wrapper(alias).connection is None]
+    asked = [alias for alias in aliases if not _is_open(alias)]
     if not asked:
         return {}
     with ThreadPoolExecutor(min(len(asked), _AT_A_TIME)) as threads:
         answers = threads.map(_refusal, asked)
         return {alias: error for alias, error in zip(asked, answers, strict=True) if error is not None}
+
+
+def _is_open(alias: str) -> bool:
+    try:
+        return wrapper(alias).connection is not None
+    except SqlMigrationsError:
+        return True  # It is no database of ours; who uses it is told so.
 
 
 def _refusal(alias: str) -> SqlMigrationsError | None:
