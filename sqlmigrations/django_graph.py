@@ -93,12 +93,14 @@ def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:
     for key in loader.graph.nodes:
         nodes[key] = _node(loader, key, key)
     for key, migration in loader.replacements.items():
-        # A squash that is applied in part is not in the graph: its parts are, one by one.
-        into = key if key in loader.graph.nodes else migration.replaces[-1]
-        nodes.setdefault(key, _node(loader, key, into))
+        into = _standing(loader, key)
+        if into not in loader.graph.nodes:
+            # A squash that is applied in part is not in the graph: its parts are, one by one.
+            into = _standing(loader, migration.replaces[-1])
+        nodes[key] = _node(loader, key, into)
         for app, name in migration.replaces:
             if (app, name) not in loader.graph.nodes:
-                nodes[app, name] = _node(loader, (app, name), key)
+                nodes[app, name] = _node(loader, (app, name), _standing(loader, (app, name)))
     for app in loader.migrated_apps:
         leaves, roots = loader.graph.leaf_nodes(app), loader.graph.root_nodes(app)
         nodes[app, LATEST] = DjangoNode(app, "", _all_applied(loader, leaves))
@@ -106,6 +108,16 @@ def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:
             app, _reached_by(loader, roots[0]) if roots else "", _all_applied(loader, roots)
         )
     return nodes
+
+
+def _standing(loader: MigrationLoader, key: Key) -> Key:
+    """What stands in the graph for a migration that was replaced; from Django 6.0 on a squash may be squashed too."""
+    while key not in loader.graph.nodes:
+        over = [squash for squash, migration in loader.replacements.items() if key in migration.replaces]
+        if not over:
+            break
+        key = over[0]
+    return key
 
 
 def _node(loader: MigrationLoader, key: Key, into: Key) -> DjangoNode:

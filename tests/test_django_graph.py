@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import django
 import pytest
 from django.core.management import call_command
 from django.db import connection, connections
@@ -144,6 +145,16 @@ def test_a_squash_that_is_applied_in_part_is_reached_through_its_parts(shop: Dja
 
     assert find(history, "0001_initial") == DjangoNode("shop", "0001_initial", is_applied=True)
     assert find(history, SQUASHED) == DjangoNode("shop", "0002", is_applied=False)
+
+
+@pytest.mark.skipif(django.VERSION < (6, 0), reason="Django 5.2 does not squash what is squashed")
+def test_a_squash_of_a_squash_stands_for_all_that_it_replaces(squashed: DjangoApp) -> None:
+    squashed.write("0001_all", replaces=[SQUASHED, "0003_taxes"])
+    before = find(read(), "0002_prices")
+    migrate("shop")
+
+    assert before == DjangoNode("shop", "0001_all", is_applied=False)
+    assert {"0002_prices", "0003_taxes", SQUASHED, "0001_all"} <= applied(read())
 
 
 def test_what_was_cleaned_up_after_a_squash_is_known_where_it_is_recorded(squashed: DjangoApp) -> None:
