@@ -57,6 +57,7 @@ def test_it_tells_counts_findings_what_is_pending_the_last_runs_and_what_to_type
     html = shown(history)
 
     told = words(html)
+    assert html.count('<ul class="object-tools">') == 1
     assert commands(html) == ["python manage.py sqlmigrate_apply"]
     assert "applied 3 pending 1 in all 4 integrity valid" in told
     assert "create-index CREATE INDEX on a reads the whole table" in told
