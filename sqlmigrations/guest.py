@@ -100,7 +100,7 @@ class Guest:
         with self._own, closing(Watcher(self._mark.database, self._history.watched)) as self._watcher:
             try:
                 yield
-            except SqlMigrationsError as error:
+            except BaseException as error:
                 self._history.close(self._afterwards(), self._outcomes, error)
                 raise
             self._history.close(self._session.connection, self._outcomes, None)
