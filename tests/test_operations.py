@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connections, transaction
 from django.db.migrations.exceptions import IrreversibleError
 
 from sqlmigrations import signals
+from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.executor import Executor
 from sqlmigrations.sql import statements
 from tests.shop import Shop
@@ -546,3 +552,65 @@ def test_sqlmigrate_prints_the_way_back(shop: Shop) -> None:
     printed = shop.run("sqlmigrate", "shop", "0001", "--backwards")
 
     assert printed.stdout == "BEGIN;\n--\n-- SQL file project.001_a\n--\nDROP TABLE a;\nCOMMIT;\n"
+
+
+def test_a_password_in_a_file_is_shown_nowhere(tracked: Shop) -> None:
+    tracked.wrap("0001", "001_a", "CREATE ROLE somebody PASSWORD 's3cr3t' NONSENSE;\n")
+
+    with tracked.configured(), pytest.raises(CommandError) as raised:
+        call_command("migrate", "shop", stdout=io.StringIO())
+
+    told = "".join(traceback.format_exception(raised.value))
+    assert "PostgreSQL 42601" in told
+    assert "s3cr3t" not in told
+    assert isinstance(raised.value.__cause__, MigrationFailed)
+
+
+def test_a_file_that_fails_takes_the_ones_before_it_in_its_migration_with_it(shop: Shop) -> None:
+    shop.write("001_a.sql", "-- runs-in: django:shop.0001_x\nCREATE TABLE a (id int);\n")
+    shop.write("002_b.sql", "-- runs-in: django:shop.0001_x\nSELECT 1/0;\n")
+    shop.migration("0001_x", "ApplySQL('project', '001_a'), ApplySQL('project', '002_b')")
+
+    assert shop.migrate().returncode == 1
+
+    assert (shop.has("a"), shop.has("schema_migrations"), shop.django()) == (False, False, [])
+
+
+@pytest.fixture
+def directions() -> Iterator[list[tuple[str, str]]]:
+    """What listeners are told: of each migration begun its direction, of each ended its result."""
+    told: list[tuple[str, str]] = []
+
+    def begun(step: Any, **_: object) -> None:
+        told.append((step.migration.name, step.direction.value))
+
+    def done(step: Any, outcome: Any, **_: object) -> None:
+        told.append((step.migration.name, outcome.result.value))
+
+    signals.migration_started.connect(begun)
+    signals.migration_finished.connect(done)
+    yield told
+    signals.migration_started.disconnect(begun)
+    signals.migration_finished.disconnect(done)
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_listeners_are_told_which_way_it_goes(tracked: Shop, directions: list[tuple[str, str]], atomic: bool) -> None:
+    directions.clear()
+    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down="DROP TABLE a;\n", atomic=atomic)
+
+    tracked.migrate(check=True)
+    tracked.migrate("zero", check=True)
+
+    assert directions == [("001_a", "apply"), ("001_a", "applied"), ("001_a", "undo"), ("001_a", "undone")]
+
+
+def test_a_foreign_table_is_left_alone(shop: Shop) -> None:
+    shop.query("CREATE TABLE schema_migrations (version text PRIMARY KEY); SELECT 1")
+    shop.wrap("0001", "001_a", "CREATE TABLE a (id int);\n")
+
+    refused = shop.migrate()
+
+    assert refused.returncode == 2
+    assert "It looks like the one of Rails or dbmate" in refused.error
+    assert shop.django() == []
