@@ -58,6 +58,7 @@ def visit(ledger: Ledger, mark: RunMark, wait_ms: int) -> Iterator[Guest]:
             if lock is None:
                 announce = lease.announcing(mark.database)
                 lock = locking.join(connection, LockKey.of(ledger.schema), wait_ms, announce)
+                connection.show_itself()
             yield Guest(session, tenure, lock, ledger, mark)
     except StatementFailed as failed:
         raise DatabaseUnavailable(f"Django's connection failed: {failed.server.message}") from None

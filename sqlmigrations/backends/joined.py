@@ -26,9 +26,8 @@ _IDLE = 0
 # Ours, until the end of the transaction: put back the same way, for a value of Django's session lies below.
 _OURS = frozenset(("lock_timeout", "statement_timeout", "search_path"))
 
-_BEGIN = """
-SELECT pg_catalog.set_config('lock_timeout', %s, true), pg_catalog.set_config('application_name', %s, true);
-"""
+_NAME = "SELECT pg_catalog.set_config('application_name', %s, true)"
+_BEGIN = "SELECT pg_catalog.set_config('lock_timeout', %s, true);"
 # What nobody has set is reset, by null, and keeps following what the server and the role have. Those of the
 # transaction itself cannot be put back, and role and session_authorization do not stand there.
 _LOOK = """
@@ -76,6 +75,14 @@ class DjangosConnection(Connection):
         if self._raw.info.transaction_status == _IDLE:
             raise NotRecorded
 
+    def show_itself(self) -> None:
+        """Is called ``APPLICATION`` until the transaction ends.
+
+        Raises:
+            StatementFailed: The connection is gone, or the transaction has failed.
+        """
+        self.query(_NAME, [APPLICATION])
+
     def close(self) -> None:
         """Lets go of it; the connection stays open, and Django's."""
         self._cursor.close()
@@ -113,7 +120,7 @@ class Joined:
                 "something else than in the files. Nothing was changed.",
                 remedy="Switch it on for the role: ALTER ROLE ... SET standard_conforming_strings = on",
             )
-        return _BEGIN, [str(self._fence_wait_ms), APPLICATION]
+        return _BEGIN, [str(self._fence_wait_ms)]
 
     def hand_back(self, role: str) -> Message:
         """See ``Tenure``."""
