@@ -199,6 +199,13 @@ def is_mere_way(alias: str) -> bool:
     return alias in values.get("direct", {}).values()
 
 
+def way_to(alias: str) -> str | None:
+    """The alias by which the runs on another one connect (``DIRECT``), if there is one."""
+    values, _ = _read()
+    through: str | None = values.get("direct", {}).get(alias)
+    return through
+
+
 def databases(settings: Settings) -> tuple[str, ...]:
     """The aliases of ``DATABASES``, without those that are only a way to another one."""
     return tuple(alias for alias in django_settings.DATABASES if alias not in settings.direct.values())

@@ -114,6 +114,9 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     unmet = waiting.unmet(running, terms.django, terms.database) if terms.django else []
     disagreements = (*order.disagreements, *late(chosen, comparison, terms), *unmet)
     plan = compose(running, comparison, terms, disagreements, is_sound=order.is_sound)
+    # No migrate comes back to those.
+    faked = {finding.migration for finding in order.disagreements if finding.rule == "faked"}
+    held = {id for id in held if order.holds[id].by not in faked}
     return replace(plan, held=tuple(entry for entry in comparison.entries if entry.id in held))
 
 

@@ -46,7 +46,11 @@ def apply_before(
     Raises:
         NotApplied: It failed; a ``CommandError`` whose message tells all there is to know.
     """
-    if plan and sender is last_app() and _is_wanted(using, plan):
+    if sender is not last_app():
+        return
+    if is_testing():
+        _lead_along(using)
+    if plan and _is_wanted(using, plan):
         _follow(using, verbosity, stdout).apply_before([migration for migration, _ in plan])
 
 
@@ -78,6 +82,17 @@ def is_testing() -> bool:
     """Whether a test environment is set up: the two marks of it that Django documents."""
     mail = sys.modules.get("django.core.mail")
     return hasattr(mail, "outbox") and "testserver" in django_settings.ALLOWED_HOSTS
+
+
+def _lead_along(alias: str) -> None:
+    """Points the way of our runs to the test database: Django leads mirrors there only once it is migrated."""
+    through = conf.way_to(alias)
+    if (
+        through is not None
+        and through in list(connections)
+        and connections[through].settings_dict["TEST"]["MIRROR"] == alias
+    ):
+        connections[through].creation.set_as_test_mirror(connections[alias].settings_dict)
 
 
 def _is_wanted(alias: str, plan: Plan) -> bool:

@@ -8,10 +8,12 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import TestCase
 
-from sqlmigrations import conf
-from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations import conf, rights
+from sqlmigrations.backends.base import Reader
+from sqlmigrations.conf import Settings
+from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError
+from sqlmigrations.ledger import Ledger
 from sqlmigrations.loader import load
-from sqlmigrations.models import SchemaMigration
 from sqlmigrations.replay import replay
 from sqlmigrations.types import SqlMigration
 
@@ -34,6 +36,8 @@ class CascadingFlushMixin:
             # It rolls back instead.
             super()._fixture_teardown()  # type: ignore[misc]
             return
+        settings = conf.load()
+        seeds = [_migration(seed, settings) for seed in self.sql_seeds]
         for alias in case._databases_names(include_mirrors=False):
             # As Django's own does it, which allows CASCADE only beside its private ``available_apps``.
             is_restored = case.serialized_rollback and hasattr(connections[alias], "_test_serialized_contents")
@@ -46,21 +50,28 @@ class CascadingFlushMixin:
                 allow_cascade=True,
                 inhibit_post_migrate=case.available_apps is not None or is_restored,
             )
-            for seed in self.sql_seeds:
-                _sow(alias, seed)
+            for seed in seeds:
+                _sow(alias, seed, Ledger(settings.schema))
 
 
-def _sow(alias: str, seed: str) -> None:
+def _sow(alias: str, migration: SqlMigration, ledger: Ledger) -> None:
     """Runs a file once more where it was applied."""
+    if connections[alias].vendor != "postgresql":
+        return
+    _, rows = rights.read(Reader(alias), ledger)
+    if (migration.label, migration.key) not in {(row.label, row.key) for row in rows if row.state == "applied"}:
+        return
+    try:
+        replay(alias, migration)
+    except SqlMigrationsError as error:
+        error.message = f"{migration.id}, which sql_seeds names, was run once more after a flush. {error.message}"
+        raise
+
+
+def _migration(seed: str, settings: Settings) -> SqlMigration:
     label, _, name = seed.partition(".")
-    if SchemaMigration.objects.using(alias).filter(label=label, name=name, state="applied").exists():
-        replay(alias, _migration(label, name))
-
-
-def _migration(label: str, name: str) -> SqlMigration:
-    settings = conf.load()
     sources = [source for source in conf.sources(settings) if source.label == label]
     for migration in load(sources, settings.ignore).migrations:
         if migration.name == name:
             return migration
-    raise ConfigurationError(f"sql_seeds names {label}.{name}, and there is no such file.")
+    raise ConfigurationError(f"sql_seeds names {seed}, and there is no such file.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from sqlmigrations.text import checksum
 from sqlmigrations.types import Applied, Direction, Mode, SqlFile, SqlMigration
 from sqlmigrations.wrapped import Wrapper, refuse_mode
 
+_EMPTY = "holds no statement; where nothing has to be undone, write SELECT 1; into it"
 _ALONE = "runs statement by statement, outside of a transaction, which going back does not do"
 
 
@@ -42,6 +44,8 @@ def obstacle(script: Script) -> str:
     if migration.down is None:
         return f"there is no {migration.name}.down.sql beside it"
     way = parse(replace(migration, file=migration.down, down=None))
+    if not way.statements:
+        return f"{migration.name}.down.sql {_EMPTY}"
     return f"{migration.name}.down.sql {_ALONE}" if way.mode is Mode.STATEMENTS else ""
 
 
@@ -52,13 +56,20 @@ def kept_file(body: str, row: Applied) -> SqlFile:
 
 
 def build(
-    loaded: Loaded, rows: Sequence[Applied], row: Applied, down: SqlFile | None, terms: Terms, wrapper: Wrapper
+    loaded: Loaded,
+    table: str,
+    rows: Sequence[Applied],
+    row: Applied,
+    down: SqlFile | None,
+    terms: Terms,
+    wrapper: Wrapper,
 ) -> Plan:
     """The plan that undoes one file.
 
     Args:
         loaded: The files.
-        rows: The ledger.
+        table: The name of the ledger in SQL.
+        rows: What is recorded.
         row: What is undone.
         down: Its way back, of the file or as it was kept.
         terms: What the settings allow.
@@ -82,8 +93,10 @@ def build(
             f"{row.id} cannot be undone: there is no {row.name}.down.sql, and none was kept. Nothing was changed.",
             remedy=f"Write {row.name}.down.sql beside it.",
         )
-    _refuse_overtaken(loaded, rows, row, terms)
+    _refuse_overtaken(loaded, table, rows, row, terms)
     script = parse(SqlMigration(row.label, row.version or 0, row.name, down))
+    if not script.statements and not script.faults:
+        raise Irreversible(f"{row.id} cannot be undone: its way back {_EMPTY}. Nothing was changed.")
     comparison = replace(compare(loaded, rows), newest={})
     plan = planning.compose([script], comparison, terms, script.faults)
     if (refusal := plan.refusal()) is not None:
@@ -99,7 +112,7 @@ def build(
     return replace(plan, steps=steps)
 
 
-def _refuse_overtaken(loaded: Loaded, rows: Sequence[Applied], row: Applied, terms: Terms) -> None:
+def _refuse_overtaken(loaded: Loaded, table: str, rows: Sequence[Applied], row: Applied, terms: Terms) -> None:
     """Going back is newest first: what came after it may be built on it."""
     above = [each for each in rows if each.label == row.label and (each.version or 0) > (row.version or 0)]
     if not above:
@@ -109,7 +122,9 @@ def _refuse_overtaken(loaded: Loaded, rows: Sequence[Applied], row: Applied, ter
     remedy = "Undo them first, the newest first."
     if newest is not None and newest.down is not None:
         file = shlex.quote(newest.down.location)
-        forget = f"DELETE FROM schema_migrations WHERE label = '{newest.label}' AND key = '{newest.key}'"
+        # It stands between double quotes of the shell: plain names go without any, others have them escaped.
+        named = re.sub(r'"([a-z_][a-z0-9_]*)"', r"\1", table).replace('"', r"\"")
+        forget = f"DELETE FROM {named} WHERE label = '{newest.label}' AND key = '{newest.key}'"
         command = f"python manage.py dbshell{on(terms.database)} -- -v ON_ERROR_STOP=1 -1 -f {file}"
         remedy = f'{remedy} Of {newest.id}:\n{command} -c "{forget}"'
     raise IntegrityError(

@@ -127,11 +127,12 @@ def test_a_faked_migration_stops_the_run_and_recording_the_file_lets_it_go_on(
     migrate(local_site, "--fake", "shop")
     local_site.run("sqlmigrate_apply", "project", "001")
 
-    refused = local_site.run("sqlmigrate_apply")
+    refused, planned = local_site.run("sqlmigrate_apply"), local_site.run("sqlmigrate_apply", "--plan")
     recorded = local_site.run("sqlmigrate_apply", "--fake", "project", "002", check=True)
     allowed = local_site.run("sqlmigrate_apply")
 
     assert refused.returncode == 4
+    assert "applied by migrate" not in planned.stdout
     assert "which is recorded as applied on 'default'; this file is not: it was faked." in refused.stderr
     assert "Applying project.002_search... FAKED" in recorded.stdout
     assert (allowed.returncode, names(local_site)) == (0, ["001_initial", "002_search", "003_ranking"])

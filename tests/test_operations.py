@@ -496,6 +496,7 @@ def test_the_way_back_that_was_kept_is_run_when_its_file_is_gone(tracked: Shop) 
             "VACUUM;\n",
             "(001_a.down.sql runs statement by statement, outside of a transaction, which going back does ",
         ),
+        ("", "-- Undoes 001_a.sql.\n", "(001_a.down.sql holds no statement; where nothing has to be undone, write "),
     ],
 )
 def test_what_has_no_way_back_is_irreversible_to_django(tracked: Shop, head: str, down: str | None, why: str) -> None:
@@ -532,7 +533,7 @@ def test_what_came_after_a_file_is_undone_first(tracked: Shop) -> None:
         "project.002_b came after project.001_a and is applied. Nothing was changed.\n\n"
         "  Next: Undo them first, the newest first. Of project.002_b:\n"
         "  python manage.py dbshell -- -v ON_ERROR_STOP=1 -1 -f migrations_sql/002_b.down.sql "
-        "-c \"DELETE FROM schema_migrations WHERE label = 'project' AND key = '2'\"",
+        "-c \"DELETE FROM public.schema_migrations WHERE label = 'project' AND key = '2'\"",
     )
     assert (tracked.django(), tracked.has("a")) == (["0001_x"], True)
 

@@ -129,7 +129,10 @@ def test_with_pytest_the_mixin_and_the_apps_of_the_marker_cure_it(workshop: Work
 
 SEVERAL = """
 from django.db import connections
-from django.test import TestCase
+from django.test import TestCase, TransactionTestCase
+
+from shop.models import Customer
+from sqlmigrations.test import CascadingFlushMixin
 
 
 class SeveralTests(TestCase):
@@ -137,16 +140,29 @@ class SeveralTests(TestCase):
 
     def test_each_has_what_is_its_own(self):
         have = {alias: connections[alias].introspection.table_names() for alias in connections}
-        assert {alias for alias in have if "words" in have[alias]} == {"default", "reporting", "replica"}
+        assert {alias for alias in have if "words" in have[alias]} == {"default", "past", "reporting", "replica"}
         assert {alias for alias in have if "reports" in have[alias]} == {"reporting", "replica"}
+
+
+class FlushTests(CascadingFlushMixin, TransactionTestCase):
+    databases = "__all__"
+    sql_seeds = ("shop.004_customers",)
+
+    def test_a_first_one(self):
+        pass
+
+    def test_rows_are_there_again(self):
+        for alias in ("default", "reporting"):
+            assert Customer.objects.using(alias).get().name == "Ada"
 """
 
 
 def test_each_database_gets_its_own_files_a_mirror_leads_there_and_sqlite_is_passed_over(workshop: Workshop) -> None:
     workshop.write("shop/tests.py", SEVERAL)
     workshop.write("base_sql/004_reports.sql", "-- database: reporting\nCREATE TABLE reports (id int);\n")
+    past = '{"DIRECT": {"default": "past"}}'
 
-    ended = workshop.manage("test", env={"REPORTING_URL": f"{workshop.database.url}_r"})
+    ended = workshop.manage("test", env={"REPORTING_URL": f"{workshop.database.url}_r", "SQLMIGRATIONS_JSON": past})
 
     assert "\nOK\n" in ended.stderr, ended.stderr
     assert (workshop.test_databases(), workshop.connections()) == ([], 0)

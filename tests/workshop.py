@@ -24,6 +24,7 @@ if "REPORTING_URL" in os.environ:
     DATABASES["reporting"] = reporting
     DATABASES["replica"] = {**reporting, "TEST": {"MIRROR": "reporting"}}
     DATABASES["lite"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    DATABASES["past"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
     DATABASE_ROUTERS = ["shop_settings.NotOnLite"]
 SQLMIGRATIONS = {
     "DIRS": {"base": pathlib.Path(__file__).parent / "base_sql"},
