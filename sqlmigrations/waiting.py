@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from sqlmigrations import graph
+from sqlmigrations.directives import LATEST
 from sqlmigrations.guidance import APPLY, migrate, on
 from sqlmigrations.parser import Script
 from sqlmigrations.types import DjangoHistory, DjangoMigration, DjangoNode, Finding, Hold, Mode, Severity
@@ -139,6 +140,8 @@ def _cycle(script: Script, runs_in: DjangoMigration, before: str, named: DjangoM
     what = "" if before == script.migration.id else f"{before}, and "
     message = f"Runs in {runs_in.id}, and has to come after {what}{named.id}, which Django has only after that."
     remedy = f"Let it run in a migration that comes after {named.id}, or take that out of its line."
+    if named.name == LATEST:
+        remedy = f"Name in {before} the migration of {named.app} that it needs: {LATEST} means every later one too."
     return _finding(script, "cycle", message, remedy, runs_in.line)
 
 

@@ -228,6 +228,20 @@ def test_it_comes_after_what_the_files_before_it_name_of_django(shop: DjangoApp,
     )
 
 
+def test_a_file_before_it_that_waits_for_all_of_the_app_is_refused(shop: DjangoApp, local_site: LocalSite) -> None:
+    local_site.write("001_a.sql", "-- depends: django:shop.__latest__\nSELECT 1;\n")
+
+    ended = local_site.run("sqlmigrate_new", "project", "search", "--django", "shop")
+
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "project.001_a depends on django:shop.__latest__, and the new migration would be one of those. "
+        "Nothing was written.\n\n"
+        "  Next: Name in migrations_sql/001_a.sql the migration that it needs: -- depends: django:shop.0002_prices\n",
+    )
+    assert not (shop.migrations / "0003_search.py").exists()
+
+
 def test_the_newest_migration_is_named_where_django_linear_migrations_looks(
     shop: DjangoApp, local_site: LocalSite
 ) -> None:

@@ -84,6 +84,8 @@ def _history(
         nodes=nodes,
         migrated=frozenset(sources),
         unmigrated=frozenset(app for app, package in packages.items() if package is None),
+        # What each comes after is in texts that are not read here; this much is known without.
+        parents={(app, LATEST): tuple((app, name) for name in names) for app, names in sources.items()},
         wrappers={each: tuple(keys) for each, keys in wrappers.items()},
     )
 

@@ -88,6 +88,7 @@ def prepare(app: str, slug: str, before: Sequence[SqlMigration]) -> NewMigration
         names = " and ".join(name for _, name in leaves)
         message = f"{app} has two newest migrations: {names}. Nothing was written."
         raise ConfigurationError(message, remedy=f"python manage.py makemigrations --merge {app}")
+    _refuse_latest(app, before, leaves)
     newest = MigrationAutodetector.parse_number(leaves[0][1]) if leaves else 0
     name = f"{(newest or 0) + 1:04d}_{slug}"
     return NewMigration(app, name, folder, _nearest([*leaves, *_named(loader, before)], loader))
@@ -119,6 +120,19 @@ def _folder(app: str, loader: MigrationLoader) -> Path:
         message = f"The migrations of {app} belong to an installed package; yours would be lost with an update."
         raise ConfigurationError(message, remedy="Name an app of your own, and let its migration depend on them.")
     return folder
+
+
+def _refuse_latest(app: str, before: Iterable[SqlMigration], leaves: Sequence[Key]) -> None:
+    """What waits for all migrations of an app cannot come before a file that a further one applies."""
+    for migration in before:
+        if (app, LATEST) in ((each.app, each.name) for each in outline(migration).directives.django_depends):
+            message = f"{migration.id} depends on django:{app}.{LATEST}, and the new migration would be one of those. "
+            message += "Nothing was written."
+            newest = leaves[0][1] if leaves else "NAME"
+            remedy = (
+                f"Name in {migration.file.location} the migration that it needs: -- depends: django:{app}.{newest}"
+            )
+            raise ConfigurationError(message, remedy=remedy)
 
 
 def _named(loader: MigrationLoader, before: Iterable[SqlMigration]) -> Iterator[Key]:

@@ -51,6 +51,18 @@ def test_an_operation_without_a_file_is_an_error_that_names_the_nearest(shop: Sh
     ]
 
 
+def test_a_file_behind_one_that_waits_for_all_of_the_app_is_an_error(shop: Shop) -> None:
+    shop.wrap("0001", "002_b", "CREATE TABLE b (id int);\n")
+    shop.write("001_a.sql", "-- depends: django:shop.__latest__\nCREATE TABLE a (id int);\n")
+
+    assert [(message.id, message.hint) for message in files(shop)] == [
+        (
+            "sqlmigrations.E002",
+            "Name in project.001_a the migration of shop that it needs: __latest__ means every later one too.",
+        )
+    ]
+
+
 def test_a_file_that_cannot_be_read_is_there(shop: Shop) -> None:
     shop.migration("0001_x", "ApplySQL('project', '001_a')")
     shop.write("001_a.sql", b"-- runs-in: django:shop.0001_x\n\xff")
