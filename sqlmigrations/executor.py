@@ -31,7 +31,7 @@ from sqlmigrations.records import RunMark
 from sqlmigrations.repair import propose
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import EVERYTHING, Target
-from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, State, Status
+from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, Status
 
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
@@ -180,7 +180,7 @@ class Executor:
         wait_ms = self.settings.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
         with lease.held(self.database, self.ledger, self._interruption, wait_ms, 0) as (lock, bench, tracking):
             queries = bench.session.connection
-            if proposal.entry.state is State.PARTIAL:
+            if proposal.entry.applied is not None and proposal.entry.applied.is_half_done:
                 lease.await_statements(queries, self.database, self.ledger, wait_ms)
             rows = self.ledger.read(queries, loaded.checksums) if tracking is Tracking.PRESENT else ()
             if propose(proposal.decision, loaded, rows, partial(inquiry.ask, self.ledger, queries)) != proposal:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 
 from sqlmigrations.guidance import repair
-from sqlmigrations.parser import parse
+from sqlmigrations.parser import Script, parse
 from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Digest
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progress, Severity, SqlMigration
 
@@ -39,6 +40,27 @@ def finding(entry: MigrationStatus, row: Applied) -> Finding:
     if row.mode == Mode.STATEMENTS.value:
         message, remedy = _changed(entry.migration, row)
     return Finding("partial", Severity.ERROR, message, remedy, row.id)
+
+
+def far(row: Applied) -> str:
+    """How far a file came whose row alone is known."""
+    if row.mode != Mode.STATEMENTS.value:
+        return "half done"
+    return f"half done, {row.statements_done} of {row.statements_total} statements"
+
+
+def dependents(scripts: Iterable[Script], entries: Iterable[MigrationStatus]) -> Iterator[Finding]:
+    """Files that depend on what is half done and without a file here: no run from here can finish that."""
+    halves = {e.id for e in entries if e.migration is None and e.applied is not None and e.applied.is_half_done}
+    for script in scripts if halves else ():
+        migration = script.migration
+        for dependency in script.directives.depends:
+            target = f"{dependency.label or migration.label}.{dependency.name}"
+            if target in halves:
+                message = f"Depends on {target}, which a newer checkout has begun and not finished."
+                remedy = "Let that checkout run sqlmigrate_apply first."
+                location = migration.file.location
+                yield Finding("partial", Severity.ERROR, message, remedy, migration.id, location, dependency.line, 1)
 
 
 def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:

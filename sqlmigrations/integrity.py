@@ -18,7 +18,6 @@ from sqlmigrations.parser import sql_checksum
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, SqlMigration, State
 
-IN_FORCE = "applied"
 # Findings that come from the ledger, not from the files alone.
 LEDGER_RULES = frozenset({"modified", "renamed", "missing", "late", "faked"})
 
@@ -100,7 +99,7 @@ def _entry(migration: SqlMigration, row: Applied | None, highest: int) -> Migrat
         ready = False
     if row is None:
         state = State.LATE if migration.version < highest else State.PENDING
-    elif row.state != IN_FORCE:
+    elif row.is_half_done:
         return MigrationStatus(State.PARTIAL, migration, row, ready, halves.progress(migration, row))
     elif migration.file.checksum == row.checksum and migration.name == row.name:
         state = State.APPLIED
@@ -128,11 +127,11 @@ def _highest_local(loaded: Loaded) -> dict[str, int]:
 
 
 def _without_file(row: Applied, local: Mapping[str, int]) -> MigrationStatus:
-    if row.state != IN_FORCE:
-        state = State.PARTIAL
+    # A label without a source belongs to an app that is not installed here.
+    if (row.version or 0) > local.get(row.label, -1):
+        state = State.AHEAD
     else:
-        # A label without a source belongs to an app that is not installed here.
-        state = State.AHEAD if (row.version or 0) > local.get(row.label, -1) else State.MISSING
+        state = State.PARTIAL if row.is_half_done else State.MISSING
     return MigrationStatus(state, None, row, row.has_down)
 
 
@@ -187,8 +186,7 @@ def _between(
         elif entry.state is State.MISSING:
             yield _missing(row, pending.get(row.checksum), folders[row.label])
         elif entry.state is State.AHEAD:
-            message = f"Recorded on {_when(row)}, above the files here: this checkout is older than the database."
-            yield Finding("ahead", Severity.NOTE, message, migration=row.id)
+            yield Finding("ahead", Severity.NOTE, _ahead(row), migration=row.id)
         elif entry.state is State.PARTIAL:
             yield halves.finding(entry, row)
 
@@ -236,6 +234,13 @@ def _missing(row: Applied, twin: SqlMigration | None, folder: Path) -> Finding:
             f"When it is gone for good: {repair('forget', row.id)}"
         )
     return Finding("missing", Severity.ERROR, message, remedy, row.id)
+
+
+def _ahead(row: Applied) -> str:
+    older = "above the files here: this checkout is older than the database"
+    if not row.is_half_done:
+        return f"Recorded on {_when(row)}, {older}."
+    return f"Begun on {_when(row)} and {halves.far(row)}; {older}, and the newer one goes on with it."
 
 
 def _about(migration: SqlMigration, rule: str, severity: Severity, message: str, remedy: str = "") -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlmigrations import graph, waiting
+from sqlmigrations import graph, halves, waiting
 from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, outline, parse
@@ -97,6 +97,7 @@ def arrange(
     scripts, faults, elsewhere = _pending(comparison, terms, read)
     known = {entry.id for entry in comparison.entries} - elsewhere
     edges, unknown = graph.resolve(scripts, known, elsewhere)
+    unknown += halves.dependents(scripts, comparison.entries)
     ordered, cycles = graph.order(scripts, edges)
     holds: Mapping[str, Hold] = {}
     if terms.django is not None:

@@ -129,14 +129,14 @@ def _forget(decision: Decision, entry: MigrationStatus, entries: Sequence[Migrat
     if row is None or entry.state not in (State.MISSING, State.AHEAD, State.PARTIAL):
         raise _cannot_forget(entry)
     meaning = ["Its row is deleted; an event keeps it whole. What the migration did to the database stays as it is."]
-    if entry.state is State.PARTIAL:
+    if row.is_half_done:
         meaning = [f"It was begun and not finished (state {row.state}). Its row is deleted; an event keeps it whole."]
         meaning.append("What took effect of it stays, and has to be undone by hand.")
     if entry.migration:
         meaning.append("It counts as never begun then: the next apply runs it from its first statement.")
     if entry.state is State.AHEAD:
         meaning.append(
-            "It lies above the files here: a newer checkout applied it, and would run it again when it is forgotten."
+            "It lies above the files here: it is of a newer checkout, which would run it again when it is forgotten."
         )
     twin = next((e.migration for e in entries if _is_pending_twin(e, row)), None)
     if twin:

@@ -12,7 +12,7 @@ from sqlmigrations.resume.journal import UNSEEN
 from sqlmigrations.resume.judging import Judgement, Resolution, Verdict, confirm, judge
 from sqlmigrations.resume.observation import Observation
 from sqlmigrations.sql.scanner import Statement
-from sqlmigrations.types import Applied, MigrationStatus, Mode, State
+from sqlmigrations.types import Applied, MigrationStatus, Mode
 
 Ask = Callable[[MigrationStatus], Doubt | None]
 
@@ -35,7 +35,7 @@ def resolve(decision: Decision, entry: MigrationStatus, ask: Ask) -> Proposal:
         UnsafePlan: The catalog shows the opposite.
     """
     row = entry.applied
-    if row is None or entry.state is not State.PARTIAL:
+    if row is None or not row.is_half_done:
         message = f"{entry.id} is {entry.state.value}, not half done: there is nothing to resolve."
         raise ConfigurationError(message, remedy=_LOOK)
     if row.mode == Mode.STATEMENTS.value:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from sqlmigrations import graph, waiting
+from sqlmigrations import graph, halves, waiting
 from sqlmigrations import plan as planning
 from sqlmigrations.exceptions import ConfigurationError, IntegrityError, PartialMigration, SqlMigrationsError
 from sqlmigrations.integrity import Comparison
@@ -128,7 +128,7 @@ def _refuse_unsound(loaded: Loaded, comparison: Comparison, script: Script, term
     found = [f for f in loaded.findings if not f.migration or f.migration.startswith(label)]
     found += [f for f in comparison.findings if f.severity is Severity.ERROR and f.migration.startswith(label)]
     known = {entry.id for entry in comparison.entries}
-    found += [*script.faults, *graph.resolve([script], known)[1]]
+    found += [*script.faults, *graph.resolve([script], known)[1], *halves.dependents([script], comparison.entries)]
     if terms.django is not None:
         # Where it runs is seen to by what runs it.
         found += waiting.faults([script], [migration.id], terms.django, terms.database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrations.integrity import Comparison, compare
-from sqlmigrations.types import Finding, Severity, State
+from sqlmigrations.types import Finding, Severity, SqlMigration, State
 from tests.samples import loaded, migration, row
 
 FIRST = migration("shop.001_a", "SELECT 1;\n")
@@ -126,6 +126,20 @@ def test_rows_above_the_highest_file_are_ahead_and_no_error() -> None:
     assert only(found) == Finding("ahead", Severity.NOTE, message, "", "shop.002_b")
 
 
+@pytest.mark.parametrize("state", ["running", "partial"])
+def test_a_half_done_row_above_the_highest_file_is_ahead_and_says_how_far_it_came(state: str) -> None:
+    half_done = row(SECOND, state=state, mode="statements", statements_done=1, statements_total=3)
+
+    found = compare(loaded(FIRST), [row(FIRST), half_done])
+
+    message = (
+        f"Begun on {WHEN} and half done, 1 of 3 statements; above the files here: this checkout is older than the "
+        "database, and the newer one goes on with it."
+    )
+    assert states(found) == {"shop.001_a": "applied", "shop.002_b": "ahead"}
+    assert only(found) == Finding("ahead", Severity.NOTE, message, "", "shop.002_b")
+
+
 def test_rows_of_an_app_that_is_not_installed_are_ahead() -> None:
     assert states(compare(loaded(labels=["blog"]), [row(FIRST)])) == {"shop.001_a": "ahead"}
 
@@ -135,11 +149,14 @@ def test_a_folder_that_lost_all_its_files_has_them_missing() -> None:
 
 
 @pytest.mark.parametrize("state", ["running", "partial"])
-@pytest.mark.parametrize("files", [[FIRST], []])
-def test_a_row_that_is_not_finished_is_partial(state: str, files: list[object]) -> None:
-    found = compare(loaded(*files, labels=["shop"]), [row(FIRST, state=state)])  # type: ignore[arg-type]
+@pytest.mark.parametrize("files", [[FIRST], [SECOND], []])
+def test_a_row_that_is_not_finished_is_partial(state: str, files: list[SqlMigration]) -> None:
+    found = compare(
+        loaded(*files, labels=["shop"]),
+        [row(FIRST, state=state), *(row(file) for file in files[:1] if file is SECOND)],
+    )
 
-    assert states(found) == {"shop.001_a": "partial"}
+    assert states(found)["shop.001_a"] == "partial"
     assert only(found) == Finding(
         "partial",
         Severity.ERROR,

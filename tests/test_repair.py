@@ -386,7 +386,7 @@ def test_one_that_is_ahead_is_forgotten_by_its_name_only(apart: Site, typed: str
         terminal.type(typed)
         terminal.leave()
 
-    assert "a newer checkout applied it, and would run it again when it is forgotten." in terminal.shown
+    assert "it is of a newer checkout, which would run it again when it is forgotten." in terminal.shown
     assert [row["key"] for row in apart.ledger() if row["label"] == "project"] == left
 
 

@@ -182,6 +182,38 @@ def test_a_half_done_row_is_partial(shop: LocalSite) -> None:
     assert shop.run("sqlmigrate_status", "--check").returncode == 7
 
 
+def test_what_a_newer_checkout_left_half_done_is_no_fault_of_an_older_one(shop: LocalSite) -> None:
+    shop.write("004_d.sql", "-- transaction: off\nCREATE TABLE d (id int);\nSELECT 1 / 0;\n")
+    assert shop.run("sqlmigrate_apply").returncode == 7
+
+    shop.remove("004_d.sql")
+
+    note = "Begun on WHEN and half done, 1 of 2 statements; above the files here: this checkout is older than the "
+    note += "database, and the newer one goes on with it."
+    assert states(shop) == {"001_a": "applied", "002_b": "applied", "003_c": "applied", "004_d": "ahead"}
+    assert summary(shop) == {"total": 5, "applied": 4, "ahead": 1, "integrity": "valid"}
+    assert " [X] 004_d  (ahead, half done, 1 of 2 statements, begun WHEN, no rollback)\n" in text(shop)
+    assert f"  [ahead]\n    {note}\n" in text(shop)
+    assert shop.run("sqlmigrate_status", "--check").returncode == 0
+    assert shop.run("sqlmigrate_apply", "--check").returncode == 0
+    applied = shop.run("sqlmigrate_apply")
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert applied.stdout.endswith("All migrations are already applied!\n")
+
+
+def test_a_file_that_depends_on_what_a_newer_checkout_left_half_done_is_not_run(shop: LocalSite) -> None:
+    shop.query("UPDATE schema_migrations SET state = 'partial' WHERE name = '003_c'")
+    shop.query("UPDATE schema_migrations SET label = 'blog' WHERE name = '003_c'")
+    shop.remove("003_c.sql")
+    shop.write("004_d.sql", "-- depends: blog.003_c\nCREATE TABLE d (id int);\n")
+
+    refused = shop.run("sqlmigrate_apply")
+
+    assert refused.returncode == 7
+    assert "Depends on blog.003_c, which a newer checkout has begun and not finished." in refused.stderr
+    assert shop.query("SELECT to_regclass('d')") == [(None,)]
+
+
 def test_every_unusual_state_as_text(shop: LocalSite) -> None:
     shop.write("001_a.sql", "CREATE TABLE a (id bigint);\n")
     shop.remove("002_b.sql")

@@ -16,7 +16,7 @@ from sqlmigrations.backends.postgresql import unreachable
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
 from sqlmigrations.executor import Executor
 from sqlmigrations.interruption import Interruption
-from sqlmigrations.types import MigrationStatus, Severity, State, Status
+from sqlmigrations.types import Severity, State, Status
 from sqlmigrations.waiting import UNAPPLIED
 
 logger = logging.getLogger("sqlmigrations.health")
@@ -141,15 +141,10 @@ class _Probe(threading.Thread):
 def _judge(status: Status) -> Health:
     broken = any(f.severity is Severity.ERROR and f.rule not in _NOT_BROKEN for f in status.findings)
     verdict = Verdict.PENDING if status.pending or status.waiting else Verdict.OK
-    if any(_is_stuck(entry) for entry in status.migrations):
+    if any(entry.has_stopped for entry in status.migrations):
         verdict = Verdict.PARTIAL
     elif broken:
         verdict = Verdict.BROKEN
     integrity = "broken" if broken else "valid"
     partial = status.count(State.PARTIAL)
     return Health(status.database, verdict, status.pending, status.waiting, partial, integrity)
-
-
-def _is_stuck(entry: MigrationStatus) -> bool:
-    """Half done, and nobody is at it. One without a file here is a newer release's: this one has no part in it."""
-    return entry.has_stopped and entry.migration is not None

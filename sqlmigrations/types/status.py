@@ -65,6 +65,11 @@ class Applied:
     statements_total: int = 0
 
     @property
+    def is_half_done(self) -> bool:
+        """Whether it was begun, and is not finished."""
+        return self.state != "applied"
+
+    @property
     def id(self) -> str:
         """``label.NNN_slug`` under which it was applied."""
         return f"{self.label}.{self.name}"
@@ -156,7 +161,7 @@ class Status:
     @property
     def applied(self) -> int:
         """Migrations in force, modified or not."""
-        return self.total - self.pending - self.count(State.PARTIAL, State.WAITING)
+        return sum(entry.applied is not None and not entry.applied.is_half_done for entry in self.migrations)
 
     @property
     def pending(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sqlmigrations import glimpses
+from sqlmigrations import glimpses, halves
 from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ExitCode
@@ -90,8 +90,9 @@ def _line(entry: MigrationStatus) -> str:
     if entry.hold is not None:
         verb = "applied by migrate in" if entry.state is State.WAITING else "waits for"
         parts.append(f"{verb} {rendering.waits_for(entry)}")
-    if entry.applied and entry.state is State.PARTIAL:
+    if entry.applied and entry.applied.is_half_done:
         parts += [rendering.far(entry.progress)] if entry.progress else []
+        parts += [halves.far(entry.applied)] if entry.state is State.AHEAD else []
         parts.append(f"begun {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
     elif entry.applied:
         took = entry.applied.execution_ms
