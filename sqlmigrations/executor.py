@@ -130,7 +130,7 @@ class Executor:
             UnsafePlan: A safety rule stopped the plan; nothing has run.
             Interrupted: ``cancel`` was called.
         """
-        lease.refuse_in_atomic(self.database)
+        self._refuse_block()
         loaded = self._load()
         if loaded.findings:
             self._refuse(self._build(loaded, self._rows_at_hand(), options))
@@ -146,6 +146,10 @@ class Executor:
             attempts = self.settings.lock_attempts
             with Run(plan, self._mark(), self.ledger, bench, lock, options.mode, attempts).closing() as run:
                 yield run
+
+    def _refuse_block(self) -> None:
+        """Whoever has a transaction open wants nothing committed."""
+        lease.refuse_in_atomic(self.database)
 
     def propose(self, decision: Decision) -> Proposal:
         """What a repair would change in the records: reads only.

@@ -129,6 +129,7 @@ class ApplySQL(Operation):
         return obstacle(self.label, self.name)
 
     def _perform(self, app_label: str, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
+        from sqlmigrations import receivers
         from sqlmigrations.enclosed import Enclosed
 
         alias, wrapper = editor.connection.alias, _wrapper(self, app_label, editor)
@@ -144,6 +145,9 @@ class ApplySQL(Operation):
             if getattr(editor, "collect_sql", False):
                 _collect(editor, engine.script(self.label, self.name, direction))
             elif direction is Direction.FORWARD:
+                receivers.apply_between(
+                    editor.connection, f"{self.label}.{self.name}", is_atomic=bool(editor.atomic_migration)
+                )
                 engine.apply(self.label, self.name)
             else:
                 engine.undo(self.label, self.name)

@@ -14,6 +14,7 @@ from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.core.management.base import OutputWrapper
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate, pre_migrate
 
 from sqlmigrations import conf
@@ -52,6 +53,22 @@ def apply_before(
         _lead_along(using)
     if plan and _is_wanted(using, plan):
         _follow(using, verbosity, stdout).apply_before([migration for migration, _ in plan])
+
+
+def apply_between(connection: BaseDatabaseWrapper, id: str, *, is_atomic: bool) -> None:
+    """Applies what a file waits for and what had to wait for Django's migrations before this one.
+
+    Args:
+        connection: Of Django's, in the transaction of the migration that is about to apply the file, if it is one.
+        id: The file.
+        is_atomic: Whether the migration is one.
+
+    Raises:
+        NotApplied: It failed; a ``CommandError`` whose message tells all there is to know.
+    """
+    within_another = bool(connection.savepoint_ids) or connection.in_atomic_block != is_atomic
+    if _is_on() and not within_another and _is_ours(connection.alias):
+        _follow(connection.alias, 0, None).apply_between(id)
 
 
 def apply_rest(
@@ -96,12 +113,14 @@ def _lead_along(alias: str) -> None:
 
 
 def _is_wanted(alias: str, plan: Plan) -> bool:
-    chosen = conf.on_migrate()
-    if chosen is OnMigrate.NEVER or (chosen is OnMigrate.TESTS and not is_testing()):
-        return False
     # Who is going back does not want to go forward, and who has a transaction open wants nothing committed.
     going_back = any(backwards for _, backwards in plan)
-    return not going_back and not connections[alias].in_atomic_block and _is_ours(alias)
+    return _is_on() and not going_back and not connections[alias].in_atomic_block and _is_ours(alias)
+
+
+def _is_on() -> bool:
+    chosen = conf.on_migrate()
+    return chosen is OnMigrate.ALWAYS or (chosen is OnMigrate.TESTS and is_testing())
 
 
 def _is_ours(alias: str) -> bool:

@@ -194,26 +194,54 @@ def test_one_migrate_applies_what_a_wrapped_file_waits_for_the_file_in_its_place
     assert shop.django() == ["0001_x", "0002_x"]
 
 
-def test_what_one_migrate_cannot_do_is_told_before_it_begins_and_what_would_let_it(shop: Shop) -> None:
+@pytest.mark.parametrize("between", ["CREATE TABLE b ();\n", "CREATE INDEX CONCURRENTLY i ON a (x);\n"])
+@pytest.mark.parametrize("atomic", [True, False])
+def test_one_migrate_applies_what_stands_between_wrapped_files(shop: Shop, between: str, atomic: bool) -> None:
     shop.settings["APPLY_ON_MIGRATE"] = "tests"
-    shop.migration("0001_x", "migrations.RunSQL('CREATE TABLE a ()')")
-    shop.write("001_a.sql", "-- depends: django:shop.0001_x\nALTER TABLE a ADD COLUMN a int;\n")
-    shop.wrap("0002", "002_b", "ALTER TABLE a ADD COLUMN b int;\n")
+    shop.wrap("0001", "001_a", "CREATE TABLE a (x int);\n")
+    shop.write("002_b.sql", between)
+    shop.wrap("0002", "003_c", "CREATE TABLE c ();\n", atomic=atomic)
+    shop.migration("0003_x", "migrations.RunSQL('CREATE TABLE d ()')")
+    shop.write("004_d.sql", "-- depends: django:shop.0003_x\nALTER TABLE d ADD COLUMN d int;\n")
+    shop.wrap("0004", "005_e", "ALTER TABLE d ADD COLUMN e int;\n")
+
+    shop.migrate(check=True)
+
+    assert shop.names() == ["001_a", "002_b", "003_c", "004_d", "005_e"]
+    assert shop.django() == ["0001_x", "0002_x", "0003_x", "0004_x"]
+
+
+def test_a_migrate_inside_a_transaction_applies_nothing_beside_the_wrapped_files(shop: Shop) -> None:
+    shop.settings["APPLY_ON_MIGRATE"] = "tests"
+    shop.wrap("0001", "001_a", "CREATE TABLE a (x int);\n")
+    shop.write("002_b.sql", "CREATE TABLE b ();\n")
+    shop.wrap("0002", "003_c", "CREATE TABLE c ();\n")
+
+    with transaction.atomic():
+        refused = shop.migrate()
+        transaction.set_rollback(True)
+
+    assert (refused.returncode, refused.error.partition("\n")[0]) == (
+        4,
+        "project.003_c waits for project.002_b, which is not applied. Nothing was changed.",
+    )
+
+
+def test_a_file_whose_turn_does_not_come_in_time_is_told_with_what_would_let_it(shop: Shop) -> None:
+    shop.settings["APPLY_ON_MIGRATE"] = "tests"
+    shop.write("001_a.sql", "-- depends: django:contenttypes.0001_initial\nCREATE TABLE a ();\n")
+    shop.wrap("0001", "002_b", "ALTER TABLE a ADD COLUMN b int;\n")
 
     refused = shop.migrate()
-    shop.write("001_a.sql", "-- runs-in: django:shop.0002_x\nALTER TABLE a ADD COLUMN a int;\n")
-    shop.migration("0002_x", "ApplySQL('project', '001_a'), ApplySQL('project', '002_b')")
-    shop.migrate(check=True)
 
     assert (refused.returncode, refused.error) == (
         4,
         "Migrations of Django's have to be applied first; nothing has run.\n\n"
         "  migrations_sql/001_a.sql:1:1  [unapplied-dependency]\n"
-        "    Depends on django:shop.0001_x, which is not applied on 'default'.\n"
-        "    Next: A test database is made by one migrate. Let it apply this file as well: write  "
-        "-- runs-in: django:APP.NAME  into it, and ApplySQL for it into that migration.",
+        "    Depends on django:contenttypes.0001_initial, which is not applied on 'default'.\n"
+        "    Next: Let the migration that applies a file after this one come after that: name it in its dependencies.",
     )
-    assert shop.names() == ["001_a", "002_b"]
+    assert shop.names() == []
 
 
 def test_a_migrate_that_stops_short_leaves_what_waits_for_the_rest_of_it(shop: Shop) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.core import checks
@@ -82,19 +82,34 @@ def _disagreeing(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
 
 def _to_be_run(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
     faked = {finding.migration for finding in status.findings if finding.rule == "faked"}
+    unmet = [finding.remedy for finding in status.findings if finding.rule == "unapplied-dependency"]
+    commands = _in_turn(status, faked, f"python manage.py sqlmigrate_apply{option(alias)}")
     if pending := [entry for entry in status.migrations if entry.state in (State.PENDING, State.LATE)]:
-        unmet = [finding.remedy for finding in status.findings if finding.rule == "unapplied-dependency"]
-        held = [entry.hold.command for entry in pending if entry.hold and entry.hold.by not in faked]
-        apply = f"python manage.py sqlmigrate_apply{option(alias)}"
-        # What comes after a file that Django applies is held back until then.
-        now = [apply] if any(entry.hold is None for entry in pending) else []
-        commands = dict.fromkeys((*unmet, *now, *held))
-        hint = " && ".join([*commands, *([apply] if held or not now else [])])
+        hint = " && ".join(dict.fromkeys(unmet)) + (" && " if unmet else "") + " && ".join(commands[State.PENDING])
         yield warning("W001", f"SQL migrations that are pending: {len(pending)}.", f"Apply them: {hint}", alias)
     if halves := [entry.id for entry in status.migrations if entry.state is State.PARTIAL]:
         hint = f"See how far they came: python manage.py sqlmigrate_status{option(alias)}"
         yield warning("W006", f"SQL migrations that are half done: {', '.join(halves)}.", hint, alias)
     if waiting := [entry for entry in status.migrations if entry.state is State.WAITING and entry.id not in faked]:
-        hint = f"Apply them: {' && '.join(dict.fromkeys(entry.hold.command for entry in waiting if entry.hold))}"
+        hint = f"Apply them: {' && '.join(commands[State.WAITING])}"
         names = ", ".join(entry.id for entry in waiting)
         yield warning("W011", f"SQL migrations that migrations of Django's are to apply: {names}.", hint, alias)
+
+
+def _in_turn(status: Status, faked: Collection[str], apply: str) -> dict[State, list[str]]:
+    """What to type one after the other until nothing is pending, and until nothing is waiting.
+
+    What comes after a file that Django applies is held back until then, and Django's next file may come after that.
+    """
+    turn: list[str] = []
+    until: dict[State, list[str]] = {State.PENDING: [], State.WAITING: []}
+    for entry in status.migrations:
+        if entry.state is State.WAITING and entry.hold and entry.id not in faked:
+            command, what = entry.hold.command, State.WAITING
+        elif entry.state in (State.PENDING, State.LATE):
+            command, what = apply, State.PENDING
+        else:
+            continue
+        turn += [command] if turn[-1:] != [command] else []
+        until[what] = list(turn)
+    return until

@@ -39,15 +39,19 @@ _HAND_MADE = (
     f"If the test database was kept from an earlier run, make it anew once:  {_ANEW}\n"
     "If it is new, Django's models make the same: guard the file (CREATE TABLE IF NOT EXISTS ...)."
 )
-_WRAP_IT = (
-    "A test database is made by one migrate. Let it apply this file as well: write  -- runs-in: django:APP.NAME  "
-    "into it, and ApplySQL for it into that migration."
-)
+_NAME_IT = "Let the migration that applies a file after this one come after that: name it in its dependencies."
 _RUN_AGAIN = f"Then run  {APPLY}"
 
 
 class NotApplied(CommandError):
     """The files could not be applied; the message tells all there is to know."""
+
+
+class _Beside(Executor):
+    """Runs where a migration of Django's has just begun its transaction: nothing that it has done is waited for."""
+
+    def _refuse_block(self) -> None:
+        pass
 
 
 class Following:
@@ -69,6 +73,8 @@ class Following:
     def apply_before(self, migrations: Iterable[Any]) -> None:
         """Applies what the files wait for that Django's migrations are about to apply, and nothing else.
 
+        What itself waits for one of these migrations is left for ``apply_between``.
+
         Raises:
             NotApplied: It failed.
             KeyboardInterrupt: Ctrl-C.
@@ -78,7 +84,23 @@ class Following:
         last = {target.label: target for target in sorted(wrapped, key=_number)}
         with self._answering():
             for target in last.values():
-                self._apply(target)
+                try:
+                    self._apply(target)
+                except IntegrityError as error:
+                    if any(finding.rule != UNAPPLIED for finding in error.findings):
+                        raise
+
+    def apply_between(self, id: str) -> None:
+        """Applies what a file waits for, right before one of Django's migrations applies that file itself.
+
+        Raises:
+            NotApplied: It failed.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        target = Target(id)
+        with self._answering():
+            if Executor(self._alias).plan(Options(target)).steps:
+                self._apply(target, _Beside)
 
     def apply_rest(self) -> None:
         """Applies what is pending, where ``migrate`` has not stopped before what it waits for.
@@ -96,8 +118,8 @@ class Following:
                 waiting = ", ".join(dict.fromkeys(finding.migration for finding in error.findings))
                 self._progress.say(f"  SQL migrations are left until Django's are applied: {waiting} and others.")
 
-    def _apply(self, target: Target) -> None:
-        executor = Executor(self._alias)
+    def _apply(self, target: Target, kind: type[Executor] = Executor) -> None:
+        executor = kind(self._alias)
         with interrupts.heard(executor.cancel), self._progress.listening(), executor.run(Options(target)) as run:
             if run.plan.steps:
                 self._progress.say(self._style.MIGRATE_HEADING(f'Running SQL migrations on "{self._alias}":'))
@@ -150,7 +172,7 @@ def _for_tests(error: SqlMigrationsError) -> SqlMigrationsError:
 def _finding_for_tests(finding: Finding) -> Finding:
     if finding.rule in _OF_A_KEPT_DATABASE:
         return replace(finding, remedy="")
-    return replace(finding, remedy=_WRAP_IT) if finding.rule == UNAPPLIED else finding
+    return replace(finding, remedy=_NAME_IT) if finding.rule == UNAPPLIED else finding
 
 
 def _is_hand_made(error: UnsafePlan) -> bool:

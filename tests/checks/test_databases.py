@@ -204,6 +204,18 @@ def test_what_can_run_now_is_applied_before_what_is_held_back(shop: Shop) -> Non
     assert pending.hint == f"Apply them: {apply} && python manage.py migrate shop 0001 && {apply}"
 
 
+def test_files_that_take_turns_with_those_of_django_are_applied_in_turn(shop: Shop) -> None:
+    shop.wrap("0001", "001_a", FIRST)
+    shop.write("002_b.sql", "SELECT 2;\n")
+    shop.wrap("0002", "003_c", "SELECT 3;\n")
+
+    pending, waiting = database(shop)
+
+    apply = "python manage.py sqlmigrate_apply"
+    assert pending.hint == f"Apply them: {apply} && python manage.py migrate shop 0001 && {apply}"
+    assert waiting.hint == f"{pending.hint} && python manage.py migrate shop 0002"
+
+
 def test_a_migration_of_django_that_was_faked_is_a_warning_with_both_ways_out(shop: Shop) -> None:
     shop.run("sqlmigrate_apply", check=True)
     shop.wrap("0001", "001_a", FIRST)
