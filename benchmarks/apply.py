@@ -24,7 +24,7 @@ from benchmarks.arena import Address, Arena, Measured, RunFailed, measure, open_
 from benchmarks.contestants import CONTESTANTS, BareLoop, Contestant, NotInstalled, Ours
 from benchmarks.proxy import counted
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 MARKED = re.compile(r"(<!-- benchmark:apply -->\n).*?(<!-- /benchmark:apply -->)", re.DOTALL)
 # Between two zones of a cloud; within one it is a third of it, to another region a hundred times.
 NETWORK_S = 0.001
@@ -72,7 +72,7 @@ def main() -> None:
         report = _report(rows, options, trips, arena.version())
     print(report)
     if options.write:
-        _write(README, report)
+        _write(PAGE, report)
 
 
 def _options() -> argparse.Namespace:
@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often each applies them; the median counts")
     names = [contestant.__name__.lower() for contestant in CONTESTANTS]
     parser.add_argument("--only", nargs="+", choices=names, help="leave the others out")
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     return parser.parse_args()
 
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -19,7 +20,20 @@ from django.dispatch import Signal
 from django.test import override_settings
 
 import sqlmigrations
-from sqlmigrations import checks, conf, directives, exceptions, executor, guidance, lint, logs, signals
+from sqlmigrations import (
+    admin,
+    checks,
+    conf,
+    directives,
+    exceptions,
+    executor,
+    guidance,
+    lint,
+    logs,
+    operations,
+    signals,
+    types,
+)
 from sqlmigrations.backends.locking import STATEMENTS, LockKey
 from sqlmigrations.exceptions import ExitCode, SqlMigrationsError
 from sqlmigrations.parser import sql_checksum
@@ -33,9 +47,20 @@ TWO_COMMANDS = [
 ]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = sorted(name for name, app in get_commands().items() if app == "sqlmigrations")
-README, FORMATS, TROUBLES, ARCHITECTURE = (
-    (ROOT / name).read_text()
-    for name in ("README.md", "docs/formats.md", "docs/troubleshooting.md", "docs/architecture.md")
+README = (ROOT / "README.md").read_text()
+COMMANDS_PAGE, FILES, SETTINGS, RULES, PYTHON, FORMATS, TROUBLES, ARCHITECTURE, PERFORMANCE = (
+    (ROOT / "docs" / f"{name}.md").read_text()
+    for name in (
+        "commands",
+        "files",
+        "settings",
+        "rules",
+        "python",
+        "formats",
+        "troubleshooting",
+        "architecture",
+        "performance",
+    )
 )
 EVERYTHING = "\n".join(path.read_text() for path in DOCUMENTS)
 MODULES = [path.relative_to(ROOT / "sqlmigrations") for path in (ROOT / "sqlmigrations").rglob("*.py")]
@@ -83,12 +108,12 @@ def test_the_two_commands_of_the_readme_are_those_that_ci_runs() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_and_argument_of_a_command_is_in_its_section(name: str) -> None:
-    heading = f"### `python manage.py {name}"
-    shared = section(README, "## Commands").partition("\n### ")[0]
-    documented = rows(section(README, heading)) | rows(shared)
+    heading = f"## `python manage.py {name}"
+    shared = COMMANDS_PAGE.partition("\n## ")[0]
+    documented = rows(section(COMMANDS_PAGE, heading)) | rows(shared)
     named = {option for cell in documented for option in re.findall(r"--[\w-]+", cell)}
     parser = load_command_class("sqlmigrations", name).create_parser("manage.py", name)
-    first_line = README.partition(f"\n{heading}")[2].partition("\n")[0]
+    first_line = COMMANDS_PAGE.partition(f"\n{heading}")[2].partition("\n")[0]
 
     assert named == options(name)
     assert {action.dest for action in parser._actions if not action.option_strings} == set(
@@ -97,7 +122,7 @@ def test_every_option_and_argument_of_a_command_is_in_its_section(name: str) -> 
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
-    table = rows(section(README, "## Settings"))
+    table = rows(SETTINGS)
     defaults = {key: ast.literal_eval(table[key][0].strip("`")) for key in conf.KEYS}
 
     assert set(table) == set(conf.KEYS)
@@ -106,7 +131,7 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
 
 
 def test_every_directive_is_in_the_table_with_an_example_that_can_be_read() -> None:
-    table = rows(section(README, "## Directives"))
+    table = rows(section(FILES, "## Directives"))
     examples = [table[key][0].strip("`") for key in directives.DIRECTIVES]
 
     assert set(table) == set(directives.DIRECTIVES)
@@ -128,21 +153,21 @@ def test_every_check_is_in_the_table_and_has_a_section_with_an_example() -> None
 
 
 @pytest.mark.parametrize("code", ExitCode)
-def test_every_exit_code_is_in_readme_troubleshooting_and_formats(code: ExitCode) -> None:
-    assert rows(section(README, "## Exit codes"))[str(int(code))][0] == f"`{code.name}`"
+def test_every_exit_code_is_in_commands_troubleshooting_and_formats(code: ExitCode) -> None:
+    assert rows(section(COMMANDS_PAGE, "## Exit codes"))[str(int(code))][0] == f"`{code.name}`"
     headings = [line for line in TROUBLES.splitlines() if line.startswith("### ")]
     assert any(re.search(rf"\b{int(code)}\b", heading) for heading in headings)
     assert re.search(rf"(^|, ){int(code)} ", section(FORMATS, "## Exit codes"), re.MULTILINE)
 
 
 def test_every_rule_is_in_the_table_with_its_weight_and_summary() -> None:
-    table = rows(section(README, "## Warnings"))
+    table = rows(RULES)
 
     assert table == {rule.id: [rule.severity.value, rule.summary] for rule in lint.RULES.values()}
 
 
 def test_every_signal_is_in_the_table_with_its_arguments() -> None:
-    table = rows(section(README, "## From Python"))
+    table = rows(section(PYTHON, "## Signals"))
     sent = re.findall(r"^\* ``(\w+)``: (.*)$", signals.__doc__ or "", re.MULTILINE)
 
     assert set(table) == {name for name, value in vars(signals).items() if type(value) is Signal}
@@ -150,26 +175,41 @@ def test_every_signal_is_in_the_table_with_its_arguments() -> None:
         assert set(re.findall(r"``(\w+)``", arguments)) <= set(re.findall(r"`(\w+)`", table[name][0]))
 
 
-def test_every_public_error_and_name_is_in_the_readme() -> None:
-    errors = [
-        value
+def test_every_error_is_in_the_table_with_its_exit_code() -> None:
+    errors = {
+        value.__name__: str(int(value.exit_code))
         for value in vars(exceptions).values()
         if isinstance(value, type) and issubclass(value, SqlMigrationsError)
-    ]
-    public = section(README, "## From Python")
+    }
+    table = rows(section(PYTHON, "## Errors"))
 
-    assert [error.__name__ for error in errors if f"`{error.__name__}`" not in public] == []
-    assert [name for name in executor.__all__ if not re.search(rf"\b{name}\b", public) and not name.isupper()] == []
+    # The base has that of whoever is raised.
+    assert {name: cells[0] for name, cells in table.items()} == errors | {"SqlMigrationsError": ""}
 
 
-def test_every_field_of_a_log_record_is_in_the_readme() -> None:
-    assert [field for field in logs._FIELDS if f"`{field}`" not in section(README, "## Logging")] == []
+def test_every_public_name_is_in_the_table_and_can_be_imported() -> None:
+    table = rows(section(PYTHON, "## What is public"))
+    public = {module: re.findall(r"`(\w+)`", cells[0]) for module, cells in table.items()}
+
+    assert len(public) >= 10
+    for module, names in public.items():
+        missing = [name for name in names if not hasattr(import_module(module), name)]
+        assert missing == [], module
+    for module in (executor, operations, admin):
+        names = [name for name in module.__all__ if not name.isupper()]
+        assert set(public[module.__name__]) == set(names)
+    values = re.findall(r"`([A-Z]\w+)`", section(PYTHON, "## Values"))
+    assert [name for name in values if name not in types.__all__] == []
+
+
+def test_every_field_of_a_log_record_is_in_its_section() -> None:
+    assert [field for field in logs._FIELDS if f"`{field}`" not in section(PYTHON, "## Logging")] == []
 
 
 def test_every_state_result_and_severity_is_documented() -> None:
-    states = rows(section(README, "### `python manage.py sqlmigrate_status`"))
+    states = rows(section(COMMANDS_PAGE, "### States"))
 
-    assert {state.value for state in State} <= set(states)
+    assert {state.value for state in State} == set(states)
     json_keys = section(FORMATS, "## JSON")
     assert [value for value in (*Result, *Severity) if f"`{value.value}`" not in json_keys] == []
 
@@ -237,8 +277,22 @@ def test_the_examples_in_python_can_be_compiled() -> None:
         compile(example, "<documentation>", "exec")
 
 
-def test_the_place_of_the_benchmark_is_marked() -> None:
-    assert re.search(r"<!-- benchmark:apply -->\n(.*\n)*?<!-- /benchmark:apply -->", README)
+def test_the_readme_has_the_figures_that_the_benchmark_wrote() -> None:
+    block = re.findall(r"(?s)<!-- benchmark:apply -->\n(.*?)<!-- /benchmark:apply -->", PERFORMANCE)
+
+    written = re.findall(r"takes ([\d.]+) times the loop on the server's own machine, ([\d.]+) times away", block[0])
+    told = re.findall(
+        r"takes ([\d.]+) times as long.*?([\d.]+) times where", section(README, "## How long"), re.DOTALL
+    )
+    assert len(written) == 1
+    assert told == written
+
+
+def test_every_page_has_one_line_in_the_table_of_the_readme() -> None:
+    table = section(README, "## Documentation")
+    lines = re.findall(r"^\| \[[^\]]+\]\(([\w./-]+)\) \| \S.* \|$", table, re.MULTILINE)
+
+    assert sorted(ROOT / line for line in lines) == sorted(path for path in DOCUMENTS if path.name != "README.md")
 
 
 def test_the_checksums_of_the_example_are_what_the_code_says() -> None:
@@ -306,13 +360,13 @@ def test_every_key_of_the_json_documents_is_in_formats(site: Site) -> None:
     assert {key for key in met if f"`{key}`" not in part} == set()
 
 
-def test_the_example_of_the_readme_prints_what_it_says(site: Site) -> None:
+def test_the_example_in_python_prints_what_it_says(site: Site) -> None:
     site.write("001_invoices.sql", "CREATE TABLE invoices (number text);\n")
     site.write("002_vendors.sql", "CREATE TABLE vendors (name text);\n")
     site.write("003_items.sql", "CREATE TABLE items (price numeric);\n")
     site.run("sqlmigrate_apply", check=True)
     site.write("004_invoice_search.sql", "ALTER TABLE invoices ADD COLUMN search tsvector;\n")
-    part = section(README, "## From Python")
+    part = PYTHON.partition("\n## ")[0]
     program = "".join(blocks(part, "python"))
 
     printed = [_output(site, program)]
