@@ -24,7 +24,6 @@ from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlMigration
 
 _LOCK_TIMEOUT = "55P03"
-_EVENTS = {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;"
 
@@ -100,7 +99,7 @@ class Corrections:
 
     def _correct(self, proposal: Proposal, reason: str) -> None:
         row, decision, migration = proposal.applied, proposal.decision, proposal.entry.migration
-        event, name = _EVENTS[decision.action], row.name
+        event, name = decision.action.done, row.name
         detail: dict[str, object] = {"reason": reason}
         if decision.action is Action.ACCEPT and migration:
             self._write(_ACCEPT, self._content(migration), proposal)

@@ -21,6 +21,11 @@ class Action(Enum):
     FORGET = "forget"
     RESOLVE = "resolve"
 
+    @property
+    def done(self) -> str:
+        """What has been done then, in a word: so its event is called."""
+        return {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -12,10 +12,11 @@ from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse
 from sqlmigrations.resume.effects import effect
+from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
 from sqlmigrations.sql import units
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Digest
-from sqlmigrations.types import Finding, MigrationStatus, Mode, Severity, State
+from sqlmigrations.types import Finding, MigrationStatus, Mode, Severity, SqlMigration, State
 
 _PATH = frozenset(("search_path", "schema", "all"))
 
@@ -28,7 +29,7 @@ def ask(ledger: Ledger, queries: Queries, entry: MigrationStatus) -> Doubt | Non
     """
     if entry.migration is None or entry.progress is None:
         return None
-    begun = ledger.unfinished(queries, entry.migration)
+    begun = begun_in(ledger, queries, entry.migration)
     if begun is None:
         return None
     every = parse(entry.migration).statements
@@ -38,6 +39,15 @@ def ask(ledger: Ledger, queries: Queries, entry: MigrationStatus) -> Doubt | Non
     if any(_chooses_path(unit.lasting) for unit in units.cut(every)[0] if unit.last < begun.number):
         return Doubt(begun, statement, None)
     return Doubt(begun, statement, catalog.observe(queries, effect(statement)))
+
+
+def begun_in(ledger: Ledger, queries: Queries, migration: SqlMigration) -> Begun | None:
+    """The statement of a migration that was begun and did not end, by the journal.
+
+    Raises:
+        StatementFailed: As ``ask``.
+    """
+    return unfinished(ledger.journal(queries, migration, JOURNAL_EVENTS))
 
 
 def under_way(ledger: Ledger, queries: Queries, entries: Iterable[MigrationStatus]) -> list[Finding]:

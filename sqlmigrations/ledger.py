@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError, ForeignTable
-from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
 from sqlmigrations.types import Applied, SqlMigration
 
 _MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
@@ -115,11 +114,12 @@ class Ledger:
         rows = queries.query(_READ.format(text=text, join=join, where="", **names), params)
         return tuple(_applied(row) for row in rows)
 
-    def unfinished(self, queries: Queries, migration: SqlMigration) -> Begun | None:
-        """The statement of a migration that was begun and did not end."""
-        params = [migration.label, migration.key, list(JOURNAL_EVENTS)]
-        rows = queries.query(_JOURNAL.format(**self.names), params)
-        return unfinished((event, json.loads(detail)) for event, detail in rows)
+    def journal(
+        self, queries: Queries, migration: SqlMigration, kinds: Sequence[str]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What happened to a migration, the oldest first: events of these kinds, each with its detail."""
+        rows = queries.query(_JOURNAL.format(**self.names), [migration.label, migration.key, list(kinds)])
+        return ((event, json.loads(detail)) for event, detail in rows)
 
     def find(self, queries: Queries, label: str, key: str) -> Applied | None:
         """The row of one migration, without its text."""

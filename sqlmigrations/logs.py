@@ -12,7 +12,6 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlmigrations import glimpses, signals
-from sqlmigrations.decision import Action
 from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.glimpses import Occasion, Pace
 from sqlmigrations.masking import mask
@@ -28,7 +27,6 @@ _FIELDS = (
     "blockers",
 )
 # fmt: on
-_REPAIRED = {Action.ACCEPT: "accepted", Action.FORGET: "forgotten", Action.RESOLVE: "resolved"}
 # What was told of the migration that each run is at.
 _paces: dict[str, Pace] = {}
 
@@ -112,7 +110,7 @@ def _migration_repaired(run_id: object, database: str, proposal: Any, reason: st
     how = f" as {decision.how.value}" if decision.how else ""
     fields = {"run_id": str(run_id), "database": database, "migration": entry.id}
     fields |= {"checksum": entry.migration.file.checksum} if entry.migration else {}
-    message = f"{entry.id}: {_REPAIRED[decision.action]}{how} by a person: {reason}"
+    message = f"{entry.id}: {decision.action.done}{how} by a person: {reason}"
     _log(logging.INFO, message, event="migration_repaired", **fields)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlmigrations import alone, stops
+from sqlmigrations import alone, inquiry, stops
 from sqlmigrations.backends import locking
 from sqlmigrations.backends.locking import STATEMENTS, Holder, LockKey
 from sqlmigrations.backends.postgresql import Session
@@ -64,7 +64,7 @@ def take(session: Session, step: Step, books: Bookkeeper, ledger: Ledger, waitin
     if done and digest.value != row.metadata.get(DONE_CHECKSUM):
         raise stops.changed(step, done)
     books.check_lock(session)
-    return Taken(done, digest, ledger.unfinished(session.connection, step.migration), is_resumed=True)
+    return Taken(done, digest, inquiry.begun_in(ledger, session.connection, step.migration), is_resumed=True)
 
 
 def resume(session: Session, step: Step, books: Bookkeeper, taken: Taken) -> None:

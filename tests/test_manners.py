@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +16,7 @@ from django.test import override_settings
 
 from tests.faults.proxy import Proxy, proxy_before
 from tests.inprocess import LocalSite
-from tests.site import Site
+from tests.site import ROOT, Site
 
 WITHOUT_A_DATABASE = [
     ("check",),
@@ -192,3 +194,15 @@ def test_a_new_database_is_looked_at_and_left_as_it_was(local_site: LocalSite) -
     assert manage(local_site, "check", "--database", "default") == 0
 
     assert local_site.query(made) == []
+
+
+def test_a_process_that_runs_no_sql_file_imports_nothing_that_reads_sql() -> None:
+    program = (
+        "import sys, django; django.setup(); import sqlmigrations.admin, sqlmigrations.operations\n"
+        "heavy = tuple(f'sqlmigrations.{name}' for name in ('sql', 'lint', 'resume', 'parser', 'plan', 'executor'))\n"
+        "print([name for name in sys.modules if name.startswith(heavy)])"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True)
+
+    assert (done.stdout, done.stderr) == ("[]\n", "")

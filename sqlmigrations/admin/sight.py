@@ -14,6 +14,7 @@ from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.aliases import wrapper
 from sqlmigrations.backends.base import Reader
 from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
+from sqlmigrations.guidance import APPLY, on
 from sqlmigrations.ledger import EVENTS, LEDGER, TEXTS, Ledger, Tracking
 from sqlmigrations.models import SchemaMigration
 
@@ -105,10 +106,8 @@ def _is_ours(alias: str) -> bool:
 
 
 def _absent(alias: str) -> str:
-    command = "python manage.py sqlmigrate_apply" + ("" if alias == "default" else f" --database {alias}")
-    return gettext("Nothing was ever applied to this database. The first  %(command)s  makes the tables.") % {
-        "command": command
-    }
+    text = gettext("Nothing was ever applied to this database. The first  %(command)s  makes the tables.")
+    return text % {"command": f"{APPLY}{on(alias)}"}
 
 
 def _told(error: SqlMigrationsError) -> str:

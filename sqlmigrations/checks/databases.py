@@ -11,6 +11,7 @@ from django.db import connections
 from sqlmigrations import conf
 from sqlmigrations.checks.identifiers import message, warning
 from sqlmigrations.exceptions import ForeignTable, SqlMigrationsError
+from sqlmigrations.guidance import APPLY, STATUS, on
 from sqlmigrations.types import Severity, State, Status
 
 # Rules of what is told together; of what is told one by one; what is wrong with files alone the static checks tell.
@@ -42,11 +43,6 @@ def ours(databases: Sequence[str] | None) -> list[str]:
     return [alias for alias in databases if alias in known and connections[alias].vendor == "postgresql"]
 
 
-def option(alias: str) -> str:
-    """What has to follow a command for this database."""
-    return "" if alias == "default" else f" --database {alias}"
-
-
 def _check_database(alias: str) -> list[checks.CheckMessage]:
     # For start-up: it is needed only where a database is asked for.
     from sqlmigrations.executor import Executor
@@ -73,7 +69,7 @@ def _disagreeing(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
         if finding.severity is Severity.ERROR and finding.rule in _TOGETHER:
             named.setdefault(_TOGETHER[finding.rule], []).append(finding.migration)
     for check_id, names in sorted(named.items()):
-        hint = _HINTS[check_id].format(option=option(alias))
+        hint = _HINTS[check_id].format(option=on(alias))
         yield warning(check_id, f"{_TEXTS[check_id]}: {', '.join(names)}.", hint, alias)
     for finding in status.findings:
         if finding.rule in _ONE_BY_ONE:
@@ -83,12 +79,12 @@ def _disagreeing(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
 def _to_be_run(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
     faked = {finding.migration for finding in status.findings if finding.rule == "faked"}
     unmet = [finding.remedy for finding in status.findings if finding.rule == "unapplied-dependency"]
-    commands = _in_turn(status, faked, f"python manage.py sqlmigrate_apply{option(alias)}")
+    commands = _in_turn(status, faked, f"{APPLY}{on(alias)}")
     if pending := [entry for entry in status.migrations if entry.state in (State.PENDING, State.LATE)]:
         hint = " && ".join(dict.fromkeys(unmet)) + (" && " if unmet else "") + " && ".join(commands[State.PENDING])
         yield warning("W001", f"SQL migrations that are pending: {len(pending)}.", f"Apply them: {hint}", alias)
     if halves := [entry.id for entry in status.migrations if entry.state is State.PARTIAL]:
-        hint = f"See how far they came: python manage.py sqlmigrate_status{option(alias)}"
+        hint = f"See how far they came: {STATUS}{on(alias)}"
         yield warning("W006", f"SQL migrations that are half done: {', '.join(halves)}.", hint, alias)
     if waiting := [entry for entry in status.migrations if entry.state is State.WAITING and entry.id not in faked]:
         hint = f"Apply them: {' && '.join(commands[State.WAITING])}"

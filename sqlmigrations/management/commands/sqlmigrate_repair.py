@@ -7,13 +7,13 @@ import sys
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import DEFAULT_DB_ALIAS
 
 from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.decision import Action, Decision, Proposal
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ConfigurationError, Interrupted, UnsafePlan
 from sqlmigrations.executor import Executor
+from sqlmigrations.guidance import APPLY, on
 from sqlmigrations.management import interrupts
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
@@ -24,9 +24,6 @@ from sqlmigrations.resume.judging import Resolution
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.target import Target
 from sqlmigrations.types import SqlMigration, State
-
-_DONE = {Action.ACCEPT: "Accepted", Action.FORGET: "Forgotten", Action.RESOLVE: "Resolved"}
-
 
 # Of a statement; its place is told.
 _SHOWN_LINES = 12
@@ -148,10 +145,11 @@ class Command(SqlMigrationsCommand):
         if form == "json":
             content = {"database": database, "run_id": run_id, "action": action.value, "id": entry.id}
             self.document({**content, "result": "ok", "exit_code": 0, "error": None})
-        self.progress.say(self.style.SUCCESS(f"{_DONE[action]}: {entry.id}. The event says when, who and why."))
+        self.progress.say(
+            self.style.SUCCESS(f"{action.done.capitalize()}: {entry.id}. The event says when, who and why.")
+        )
         if action is Action.RESOLVE:
-            option = "" if database == DEFAULT_DB_ALIAS else f" --database {database}"
-            self.progress.say(f"Next: python manage.py sqlmigrate_apply{option}")
+            self.progress.say(f"Next: {APPLY}{on(database)}")
 
 
 def _reason(given: str) -> str:
