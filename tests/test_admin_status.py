@@ -73,6 +73,14 @@ def test_what_an_error_said_is_harmless_in_a_page(history: Office) -> None:
     assert "<script>alert" not in html
 
 
+def test_the_way_back_up_is_written_as_the_style_sheet_of_django_knows_it(history: Office) -> None:
+    client = history.superuser()
+    with history.site.configured():
+        django, ours = (re.findall(r'<(\w+) class="breadcrumbs"', page(client.get(path))) for path in (LEDGER, STATUS))
+
+    assert ours == django != []
+
+
 def test_nothing_is_pending_any_more(history: Office) -> None:
     history.site.run("sqlmigrate_apply", check=True)
 

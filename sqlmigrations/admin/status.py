@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import django
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -34,6 +35,8 @@ def show(admin: ReadOnlyAdmin, request: HttpRequest) -> HttpResponse:
     context = {
         **admin.admin_site.each_context(request),
         "title": _("Status of SQL migrations"),
+        # The style sheet of each version knows only its own kind.
+        "crumbs_are_a_list": django.VERSION >= (6, 1),
         "opts": admin.model._meta,
         "media": admin.media,
         "read_at": words.moment(now()),
