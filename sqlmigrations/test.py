@@ -10,11 +10,11 @@ from django.test import TestCase
 
 from sqlmigrations import conf, rights
 from sqlmigrations.backends.base import Reader
-from sqlmigrations.conf import Settings
 from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.loader import load
 from sqlmigrations.replay import replay
+from sqlmigrations.settings import Settings
 from sqlmigrations.types import SqlMigration
 
 

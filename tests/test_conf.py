@@ -14,8 +14,8 @@ from django.test import override_settings
 
 import sqlmigrations
 from sqlmigrations import conf, routes
-from sqlmigrations.conf import Settings
 from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.settings import KEYS, Settings
 from sqlmigrations.types import Finding, OnMigrate, Route, Severity, Source
 
 OWN = Source("sqlmigrations", Path(sqlmigrations.__file__).parent / "migrations_sql")
@@ -76,7 +76,7 @@ def test_every_key_is_read(tmp_path: Path, past: None) -> None:
         "SESSION_POOLED": ["default"],
         "APPLY_ON_MIGRATE": "always",
     }
-    assert set(given) == set(conf.KEYS)
+    assert set(given) == set(KEYS)
 
     with override_settings(SQLMIGRATIONS=given):
         found = conf.load()
@@ -110,7 +110,7 @@ def test_none_leaves_the_timeouts_to_the_server() -> None:
 def test_an_unknown_key_is_reported_with_the_nearest(key: Any, remedy: str | None) -> None:
     assert refused({key: 1}) == (
         f"SQLMIGRATIONS has no key {key!r}.",
-        remedy or f"The keys are: {', '.join(conf.KEYS)}.",
+        remedy or f"The keys are: {', '.join(KEYS)}.",
     )
 
 

@@ -31,6 +31,7 @@ from sqlmigrations import (
     lint,
     logs,
     operations,
+    settings,
     signals,
     types,
 )
@@ -123,11 +124,11 @@ def test_every_option_and_argument_of_a_command_is_in_its_section(name: str) -> 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
     table = rows(SETTINGS)
-    defaults = {key: ast.literal_eval(table[key][0].strip("`")) for key in conf.KEYS}
+    defaults = {key: ast.literal_eval(table[key][0].strip("`")) for key in settings.KEYS}
 
-    assert set(table) == set(conf.KEYS)
+    assert set(table) == set(settings.KEYS)
     with override_settings(SQLMIGRATIONS=defaults):
-        assert conf.load() == conf.Settings()
+        assert conf.load() == settings.Settings()
 
 
 def test_every_directive_is_in_the_table_with_an_example_that_can_be_read() -> None:

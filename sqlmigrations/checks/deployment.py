@@ -12,8 +12,8 @@ from sqlmigrations import conf
 from sqlmigrations.backends.address import Address
 from sqlmigrations.checks.databases import ours
 from sqlmigrations.checks.identifiers import warning
-from sqlmigrations.conf import Settings
 from sqlmigrations.exceptions import SqlMigrationsError, StatementFailed
+from sqlmigrations.settings import Settings
 from sqlmigrations.types import OnMigrate, Pooling
 
 _STRICT = "verify-full"

@@ -17,6 +17,7 @@ from sqlmigrations.guidance import on
 from sqlmigrations.loader import load, shown
 from sqlmigrations.management.base import SqlMigrationsCommand
 from sqlmigrations.parser import outline
+from sqlmigrations.settings import Settings
 from sqlmigrations.target import unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Source, SqlMigration
 
@@ -91,7 +92,7 @@ def _other_database(alias: str) -> str:
     return "" if alias == DEFAULT_DB_ALIAS else alias
 
 
-def _source(settings: conf.Settings, label: str) -> Source:
+def _source(settings: Settings, label: str) -> Source:
     sources = {source.label: source for source in conf.sources(settings)}
     if label == TRACKING_LABEL:
         own = ", ".join(known for known in sources if known != TRACKING_LABEL) or "none yet"
