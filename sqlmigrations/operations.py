@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
-from django.db import DEFAULT_DB_ALIAS, router
+from django.db import router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.loader import MigrationLoader
@@ -210,7 +210,6 @@ def _answering(wrapper: Wrapper, alias: str) -> Iterator[None]:
 
 
 _RUN_AGAIN = re.compile(r"python manage\.py sqlmigrate_apply(?: --wait-for-db \d+)?(?! [\w-])")
-_COMMANDS = re.compile(r"python manage\.py (?:sqlmigrate_\w+|migrate|dbshell)\b(?! --database)")
 # What an option of sqlmigrate_apply could do.
 _OPTIONS = (
     ("with --lock-wait 300", "with SQLMIGRATIONS['LOCK_WAIT']"),
@@ -220,9 +219,10 @@ _OPTIONS = (
 
 def _text(error: SqlMigrationsError, wrapper: Wrapper, alias: str) -> str:
     """The error for people, with the commands that are typed where Django migrates."""
+    from sqlmigrations.guidance import addressed
     from sqlmigrations.management.rendering import error_text
 
     text = _RUN_AGAIN.sub(wrapper.command, error_text(error))
     for option, instead in _OPTIONS:
         text = text.replace(option, instead)
-    return text if alias == DEFAULT_DB_ALIAS else _COMMANDS.sub(rf"\g<0> --database {alias}", text)
+    return addressed(text, alias)

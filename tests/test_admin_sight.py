@@ -97,6 +97,14 @@ def test_the_history_of_another_database_is_a_click_away_and_stays_chosen(
     assert f'<a href="{LEDGER}{id}/change/?database=reporting">project.002_b</a>' in events
 
 
+def test_what_is_to_be_typed_for_another_database_names_it(history: Office, reporting: Database) -> None:
+    reporting.query("DROP TABLE schema_migration_events")
+
+    told = notice(page(history.superuser().get(f"{EVENTS}?database=reporting")))
+
+    assert "Make what is gone:  python manage.py dbshell --database reporting -- -c " in told
+
+
 def test_a_database_that_does_not_exist_is_not_found(history: Office) -> None:
     assert history.superuser().get(f"{LEDGER}?database=nowhere").status_code == 404
 

@@ -14,7 +14,7 @@ from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.aliases import wrapper
 from sqlmigrations.backends.base import Reader
 from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
-from sqlmigrations.guidance import APPLY, on
+from sqlmigrations.guidance import APPLY, addressed, on
 from sqlmigrations.ledger import EVENTS, LEDGER, TEXTS, Ledger, Tracking
 from sqlmigrations.models import SchemaMigration
 
@@ -86,11 +86,11 @@ def look(alias: str) -> Sight:
         if ledger.tracking(reader) is Tracking.ABSENT:
             return _blind(alias, _absent(alias))
         found = rights.unreadable_tables(reader, ledger)
-        return Sight(alias, {table: _told(error) for table, error in found.items()})
+        return Sight(alias, {table: _told(error, alias) for table, error in found.items()})
     except ConfigurationError as error:
-        return _blind(alias, _told(error))
+        return _blind(alias, _told(error, alias))
     except StatementFailed as failed:
-        return _blind(alias, _told(postgresql.unreachable(failed.server)))
+        return _blind(alias, _told(postgresql.unreachable(failed.server), alias))
 
 
 def _blind(alias: str, why: str) -> Sight:
@@ -110,6 +110,7 @@ def _absent(alias: str) -> str:
     return text % {"command": f"{APPLY}{on(alias)}"}
 
 
-def _told(error: SqlMigrationsError) -> str:
+def _told(error: SqlMigrationsError, alias: str) -> str:
     parts = [error.message, *(finding.message for finding in error.findings), error.remedy]
-    return " ".join(part if part.endswith((".", "?", ";", ":")) else f"{part}." for part in parts if part)
+    told = " ".join(part if part.endswith((".", "?", ";", ":")) else f"{part}." for part in parts if part)
+    return addressed(told, alias)
