@@ -14,12 +14,12 @@ from django.db.migrations.loader import MigrationLoader
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.aliases import wrapper
 from sqlmigrations.backends.base import Reader
+from sqlmigrations.backends.diagnostics import sqlstate
 from sqlmigrations.directives import FIRST, LATEST
 from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
 from sqlmigrations.types import DjangoHistory, DjangoNode, ServerError
 from sqlmigrations.types.django import Key
-
-_INSUFFICIENT_PRIVILEGE = "42501"
+from sqlmigrations.types.running import INSUFFICIENT_PRIVILEGE
 
 
 def read(database: str) -> DjangoHistory:
@@ -43,7 +43,7 @@ def read(database: str) -> DjangoHistory:
 
 
 def _unreadable(server: ServerError) -> SqlMigrationsError:
-    if server.sqlstate != _INSUFFICIENT_PRIVILEGE:
+    if not server.is_forbidden:
         return postgresql.unreachable(server)
     message = f"The role of this alias may not read what Django has applied: {server.message}."
     return ConfigurationError(message, remedy="Let the owner of django_migrations GRANT it SELECT on that table.")
@@ -82,9 +82,7 @@ def _history(connection: BaseDatabaseWrapper | None) -> DjangoHistory:
 
 
 def _is_forbidden(error: Exception) -> bool:
-    cause = error.__cause__
-    sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return isinstance(error, ProgrammingError) and sqlstate == _INSUFFICIENT_PRIVILEGE
+    return isinstance(error, ProgrammingError) and sqlstate(error.__cause__) == INSUFFICIENT_PRIVILEGE
 
 
 def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:

@@ -36,8 +36,6 @@ from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, Stat
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
 
-_INSUFFICIENT_PRIVILEGE = "42501"
-
 
 class Executor:
     """Everything that can be done with the SQL migrations of one database.
@@ -114,7 +112,7 @@ class Executor:
                 plan = self._behind(plan, postgresql.pooling_of(conf.route(self.database), *reader.pids()), options)
             return self._guarded(plan, reader, rows, options)
         except StatementFailed as failed:
-            if failed.server.sqlstate == _INSUFFICIENT_PRIVILEGE:
+            if failed.server.is_forbidden:
                 return plan  # Who only looks may lack USAGE on a schema; the run itself will tell.
             raise postgresql.unreachable(failed.server) from None
 

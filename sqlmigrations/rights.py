@@ -13,7 +13,6 @@ from sqlmigrations.types import Applied, ServerError
 
 Need = tuple[str, str]
 
-_INSUFFICIENT_PRIVILEGE = "42501"
 _UNDEFINED_TABLE = "42P01"
 _UNDEFINED_COLUMN = "42703"
 
@@ -114,7 +113,7 @@ def read_at_once(queries: Queries, ledger: Ledger) -> tuple[Tracking, tuple[Appl
     try:
         return Tracking.PRESENT, ledger.read(queries)
     except StatementFailed as failed:
-        if failed.server.sqlstate not in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN, _INSUFFICIENT_PRIVILEGE):
+        if not failed.server.is_forbidden and failed.server.sqlstate not in (_UNDEFINED_TABLE, _UNDEFINED_COLUMN):
             raise postgresql.unreachable(failed.server) from None
         return read(queries, ledger)
 
@@ -123,7 +122,7 @@ def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: 
     """The error for tables that could not be read: a right is missing, or a table, or the server does not answer."""
     if server.sqlstate == _UNDEFINED_TABLE:
         return ledger.incomplete(server.message)
-    if server.sqlstate != _INSUFFICIENT_PRIVILEGE:
+    if not server.is_forbidden:
         return postgresql.unreachable(server)
     try:
         answer = _ask(queries, ledger, needs)

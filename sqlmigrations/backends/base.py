@@ -15,9 +15,9 @@ from sqlmigrations import conf
 from sqlmigrations.backends.aliases import connect, credentials, misconfigured, own_wrapper, wrapper
 from sqlmigrations.backends.cancelling import cancel
 from sqlmigrations.backends.deadline import answered_within
+from sqlmigrations.backends.diagnostics import server_error
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.interruption import CANCELLED, Interruption
-from sqlmigrations.masking import mask
 from sqlmigrations.types import ServerError
 
 Row = tuple[Any, ...]
@@ -65,7 +65,7 @@ class Reader:
         except ImproperlyConfigured as error:
             raise misconfigured(self._wrapper.alias, error) from None
         except DjangoError as error:
-            raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
+            raise StatementFailed(server_error(error.__cause__ or error, True, self._secrets)) from None
 
     def pids(self) -> tuple[int, int]:
         """The server process that answers, and the one that the handshake told."""
@@ -111,7 +111,7 @@ class Connection:
             except ImproperlyConfigured as error:
                 raise misconfigured(through, error) from None
             except DjangoError as error:
-                raise StatementFailed(_server_error(error.__cause__ or error, True, self._secrets)) from None
+                raise StatementFailed(server_error(error.__cause__ or error, True, self._secrets)) from None
         self._raw = self._wrapper.connection
         self._cursor = self._raw.cursor()
         self._errors: type[Exception] = self._wrapper.Database.Error
@@ -222,7 +222,7 @@ class Connection:
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> StatementFailed:
-        return StatementFailed(_server_error(error, bool(self._raw.closed), self._secrets))
+        return StatementFailed(server_error(error, bool(self._raw.closed), self._secrets))
 
 
 class _Pieces:
@@ -236,30 +236,3 @@ class _Pieces:
         piece = self._text[self._at : self._at + size]
         self._at += size
         return piece
-
-
-def _server_error(error: BaseException, lost: bool, secrets: frozenset[str]) -> ServerError:
-    sqlstate = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or ""
-    diagnostics = getattr(error, "diag", None)
-    message = getattr(diagnostics, "message_primary", None) or _first_line(str(error))
-    position = getattr(diagnostics, "statement_position", None)
-
-    def said(attribute: str) -> str:
-        return mask(getattr(diagnostics, attribute, None) or "", secrets)
-
-    return ServerError(
-        sqlstate=sqlstate,
-        message=mask(message, secrets),
-        detail=said("message_detail"),
-        hint=said("message_hint"),
-        context=said("context"),
-        position=int(position) if position else None,
-        lost=lost,
-        table=f"{said('schema_name')}.{said('table_name')}" if said("table_name") else "",
-        column=said("column_name"),
-    )
-
-
-def _first_line(text: str) -> str:
-    """What a driver says without the server: libpq adds advice and further attempts in lines of their own."""
-    return text.strip().partition("\n")[0].removeprefix("connection failed: ") or "the connection was lost"

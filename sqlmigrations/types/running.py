@@ -49,6 +49,9 @@ class Route:
     keeps_session: bool
 
 
+INSUFFICIENT_PRIVILEGE = "42501"
+
+
 @dataclass(frozen=True, slots=True)
 class ServerError:
     """What the server, or the driver in its place, said of a failure.
@@ -70,6 +73,11 @@ class ServerError:
     lost: bool = False
     table: str = ""
     column: str = ""
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether the role lacks a right."""
+        return self.sqlstate == INSUFFICIENT_PRIVILEGE
 
 
 @dataclass(frozen=True, slots=True)
