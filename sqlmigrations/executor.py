@@ -221,10 +221,11 @@ class Executor:
     def _status(self, loaded: Loaded, tracking: Tracking, rows: Sequence[Applied]) -> Status:
         plan = self._build(loaded, rows, DEFAULTS)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
-        noted = frozenset(notes)
-        warnings = tuple(finding for finding in plan.warnings if finding not in noted)
+        dangers = (*plan.dangers, *(finding for finding in plan.ahead if finding.severity is Severity.ERROR))
+        known = {*notes, *dangers}
+        warnings = [finding for finding in (*plan.warnings, *plan.ahead) if finding not in known]
         findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
-        return Status(self.database, plan.comparison.entries, findings, present, plan.dangers, warnings)
+        return Status(self.database, plan.comparison.entries, findings, present, dangers, tuple(warnings))
 
     def _load(self) -> Loaded:
         return load(self.sources, self.settings.ignore)

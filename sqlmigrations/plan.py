@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmigrations import hazards, lint, waiting
@@ -69,6 +69,7 @@ class Plan:
         warnings: What is safe to run but deserves a look, notes included.
         creates: Relations whose creation fails where they exist already, and the migration of each.
         held: What is asked for and left alone: files that ``migrate`` applies, and those that come after them.
+        ahead: Dangers and warnings of those files that ``migrate`` applies: they stop nothing here.
         pooling: What stands between the runner and the server.
         hand_made: Set where the database has such relations and nothing is recorded.
     """
@@ -80,6 +81,7 @@ class Plan:
     warnings: tuple[Finding, ...]
     creates: Mapping[lint.Name, SqlMigration] = field(default_factory=dict)
     held: tuple[MigrationStatus, ...] = ()
+    ahead: tuple[Finding, ...] = ()
     pooling: Pooling = Pooling.NONE
     hand_made: SqlMigrationsError | None = None
 
@@ -117,7 +119,20 @@ def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Targe
     # No migrate comes back to those.
     faked = {finding.migration for finding in order.disagreements if finding.rule == "faked"}
     held = {id for id in held if order.holds[id].by not in faked}
-    return replace(plan, held=tuple(entry for entry in comparison.entries if entry.id in held))
+    return replace(
+        plan,
+        held=tuple(entry for entry in comparison.entries if entry.id in held),
+        ahead=_ahead(chosen, {id for id in held if order.holds[id].by == id}, terms) if order.is_sound else (),
+    )
+
+
+def _ahead(chosen: Sequence[Script], waiting_ids: Collection[str], terms: Terms) -> tuple[Finding, ...]:
+    """What is found in the files that ``migrate`` applies, for nobody else looks at them before."""
+    if not waiting_ids:
+        return ()
+    found = [danger for script in chosen for danger in script.dangers]
+    found += hazards.find(chosen, terms.allow)[0]
+    return tuple(finding for finding in found if finding.migration in waiting_ids)
 
 
 def compose(

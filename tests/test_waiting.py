@@ -279,3 +279,21 @@ def test_django_is_asked_only_for_files_that_are_not_recorded_and_can_name_it() 
     assert asks_django(files, ())
     assert not asks_django(files, (row(TWO),))
     assert not asks_django(loaded(ONE), ())
+
+
+def test_what_migrate_applies_is_looked_over_without_stopping_anything_here() -> None:
+    two = migration(
+        "project.002_b", "-- runs-in: django:shop.0004_prices\nDROP TABLE old;\nSELECT pg_advisory_unlock_all();\n"
+    )
+    three = migration("project.003_c", "DROP TABLE older;\n")
+
+    found = plan(ONE, two, three)
+    met = plan(ONE, two, three, django=history("0001_initial"), applied=(row(ONE), row(two), row(three)))
+
+    assert steps(found) == ["project.001_a"]
+    assert found.warnings == found.dangers == ()
+    assert sorted((f.migration, f.rule, f.severity.value) for f in found.ahead) == [
+        ("project.002_b", "advisory-unlock", "error"),
+        ("project.002_b", "drop-table", "warning"),
+    ]
+    assert met.ahead == ()

@@ -83,7 +83,7 @@ class Command(SqlMigrationsCommand):
                     "pooling": plan.pooling.value,
                     "steps": [rendering.step_document(step) for step in plan.steps],
                     "held": [rendering.held_document(entry) for entry in plan.held],
-                    "findings": [rendering.finding_document(finding) for finding in plan.warnings],
+                    "findings": [rendering.finding_document(found) for found in (*plan.warnings, *plan.ahead)],
                     "error": None,
                 }
             )
@@ -94,6 +94,9 @@ class Command(SqlMigrationsCommand):
             for line in rendering.held_lines(plan.held, executor.database):
                 self.stdout.write(f"  {line}")
             self._warn(plan.warnings)
+            if plan.ahead:
+                title = "In files that migrate applies:"
+                self.progress.say(self.style.WARNING(rendering.findings_text(title, plan.ahead)))
         if refusal is not None:
             raise refusal
         if check:
