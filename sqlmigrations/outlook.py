@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sqlmigrations.guidance import APPLY, STATUS, on
-from sqlmigrations.types import State, Status
+from sqlmigrations.types import Severity, State, Status
+from sqlmigrations.waiting import UNAPPLIED
 
 
 class Need(Enum):
@@ -38,7 +39,11 @@ def outlook(status: Status) -> Outlook:
     here = on(status.database)
     if any(entry.has_stopped for entry in status.migrations):
         return Outlook(Need.DECISION, f"{STATUS} -v 2{here}")
-    if status.integrity != "valid":
+    errors = [finding for finding in status.findings if finding.severity is Severity.ERROR]
+    if errors and all(finding.rule == UNAPPLIED for finding in errors):
+        # The files are in order; it is for Django's migrate to come first.
+        return Outlook(Need.MIGRATING, errors[0].remedy)
+    if errors:
         return Outlook(Need.AGREEMENT, f"{STATUS} -v 2{here}")
     if status.dangers:
         return Outlook(Need.CORRECTION, f"{APPLY} --plan{here}")

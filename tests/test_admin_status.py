@@ -282,6 +282,18 @@ def test_what_waits_for_django_is_left_to_migrate() -> None:
     assert [entry.waits_for for entry in group.entries] == ["django:shop.0004_b", "shop.002_b"]
 
 
+def test_what_depends_on_a_migration_of_django_that_is_not_applied_is_left_to_migrate(office: Office) -> None:
+    office.site.run("sqlmigrate_apply", check=True)
+    office.site.query("DELETE FROM django_migrations WHERE app = 'auth' AND name > '0002'")
+    office.site.write("001_a.sql", "-- depends: django:auth.0002_alter_permission_name_max_length\nSELECT 1;\n")
+
+    html = shown(office)
+
+    assert commands(html) == ["python manage.py migrate auth 0002"]
+    assert "Let Django&#x27;s migrations run" in html
+    assert "do not agree" not in html
+
+
 def test_there_is_a_word_for_every_state_and_every_need() -> None:
     assert set(STATES) == set(State)
     assert set(_NEEDS) == set(Need)
