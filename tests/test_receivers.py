@@ -256,3 +256,22 @@ def test_a_migrate_that_stops_short_leaves_what_waits_for_the_rest_of_it(shop: S
 
     assert short.stdout.endswith("  SQL migrations are left until Django's are applied: project.001_a and others.\n")
     assert (before, shop.names()) == ([], ["001_a"])
+
+
+def test_a_listener_of_a_run_that_migrates_does_not_wait_for_that_run(migrated: LocalSite) -> None:
+    migrated.write("002_b.sql", "CREATE TABLE b (id int);\n")
+    migrated.settings.update(APPLY_ON_MIGRATE="always", LOCK_WAIT="100ms")
+    met = []
+
+    def migrates(step: Any, **_: Any) -> None:
+        if step.migration.name == "002_b":
+            met.append((after_migrate(migrated, plan=FORWARD, verbosity=1), names(migrated)))
+
+    signals.migration_started.connect(migrates)
+    try:
+        migrated.run("sqlmigrate_apply", check=True)
+    finally:
+        signals.migration_started.disconnect(migrates)
+
+    assert met == [("", ["000_migration_tracking", "001_a"])]
+    assert names(migrated) == ["000_migration_tracking", "001_a", "002_b"]

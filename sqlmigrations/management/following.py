@@ -11,6 +11,8 @@ from typing import Any
 from django.core.management.base import CommandError, OutputWrapper
 from django.core.management.color import color_style, no_style
 
+from sqlmigrations import lease
+from sqlmigrations.backends.base import Reader
 from sqlmigrations.django_graph import files_of
 from sqlmigrations.exceptions import (
     IntegrityError,
@@ -119,6 +121,8 @@ class Following:
                 self._progress.say(f"  SQL migrations are left until Django's are applied: {waiting} and others.")
 
     def _apply(self, target: Target, kind: type[Executor] = Executor) -> None:
+        if lease.known(Reader(self._alias)) is not None:
+            return  # A listener of that run has called migrate: the run is in the middle of its own plan.
         executor = kind(self._alias)
         with interrupts.heard(executor.cancel), self._progress.listening(), executor.run(Options(target)) as run:
             if run.plan.steps:
