@@ -14,7 +14,7 @@ from sqlmigrations.exceptions import (
 from sqlmigrations.guidance import APPLY
 from sqlmigrations.interruption import CANCELLED, TO_GO_ON, Interruption
 from sqlmigrations.plan import Step
-from sqlmigrations.types import Mode
+from sqlmigrations.types import Direction, Mode
 
 # After these nothing of a file in a transaction is there.
 _WITHOUT_TRACE = (MigrationFailed, DatabaseUnavailable, LockLost, LockNotObtained, Interrupted)
@@ -39,11 +39,13 @@ def _kept(step: Step, error: SqlMigrationsError, before: str) -> str:
     if step.script.mode is Mode.STATEMENTS and not isinstance(error, MigrationFailed):
         return _RESUMED
     tried = f" after {error.attempts} attempts" if isinstance(error, MigrationFailed) and error.attempts > 1 else ""
+    if step.direction is Direction.BACKWARD:
+        return f"Nothing was undone{tried}: {step.migration.id} is in force as it was."
     return f"Nothing of this file was kept{tried}; {before} before it."
 
 
 def _interrupted(error: SqlMigrationsError, step: Step, interruption: Interruption) -> Interrupted | None:
-    name = step.migration.id
+    name = step.spoken
     if isinstance(error, Interrupted):
         return interruption.error(f"{name} was interrupted while it waited.", kept=error.kept)
     if not isinstance(error, MigrationFailed) or error.server is None or error.server.sqlstate != CANCELLED:

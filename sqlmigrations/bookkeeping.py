@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 from sqlmigrations import provenance
 from sqlmigrations.backends.base import Connection, Row
@@ -13,9 +14,10 @@ from sqlmigrations.exceptions import LockLost, PartialMigration, StatementFailed
 from sqlmigrations.keeping import KEEP, contents, down_checksum, kept
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import CHECK_CONSTRAINTS, EVENT, RESTORE_PATH, RESTORE_ROLE, Recorder, row
-from sqlmigrations.records import RunMark
+from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.resume import journal
 from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Unit
+from sqlmigrations.types import Applied
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"
 # The file may have set any of it for its own statements.
@@ -56,8 +58,24 @@ RETURNING execution_ms
 """
 
 
+class Far(NamedTuple):
+    """How far an earlier run came.
+
+    Attributes:
+        done: How many statements are done.
+        checksum: Of these, where they have to be the same still.
+    """
+
+    done: int
+    checksum: str | None = None
+
+
 class Bookkeeper:
     """The row and the journal of one file, in one run."""
+
+    ADVANCE: ClassVar[str] = _ADVANCE
+    STOP: ClassVar[str] = _STOP
+    WITHDRAW: ClassVar[str] = _WITHDRAW
 
     def __init__(self, recorder: Recorder, run: RunMark, lock: HeldLock, step: Step) -> None:
         self._recorder = recorder
@@ -67,6 +85,18 @@ class Bookkeeper:
         migration = step.migration
         self._kept = kept(migration, step.passwords) if run.keep_sql else []
         self._row = [migration.label, migration.key, str(run.id)]
+
+    def far(self, row: Applied | None) -> Far | None:
+        """How far an earlier run came, by the row; ``None`` when nobody has begun.
+
+        Raises:
+            AlreadyRecorded: It came to its end.
+        """
+        if row is None:
+            return None
+        if row.state == "applied":
+            raise AlreadyRecorded
+        return Far(row.statements_done, str(row.metadata.get(DONE_CHECKSUM)))
 
     def open(self, session: Session) -> None:
         """Makes the row of a file that nobody has begun.
@@ -125,12 +155,12 @@ class Bookkeeper:
         """
         event, told = journal.FINISHED, {**_place(unit), "execution_ms": took_ms, **detail}
         params = self._advanced(unit, done_checksum, took_ms)
-        self._write(session, event, told, _ADVANCE, params)
+        self._write(session, event, told, self.ADVANCE, params)
 
     def advance_within(self, session: Session, unit: Unit, done_checksum: str, took_ms: float) -> None:
         """Records that a unit is done in the transaction that did it, which has to be committed."""
         sql, params = self._event(journal.FINISHED, {**_place(unit), "execution_ms": took_ms})
-        advance = _ADVANCE.format(**self._recorder.names)
+        advance = self.ADVANCE.format(**self._recorder.names)
         told = session.connection.query(
             f"{RESTORE_ROLE}{CHECK_CONSTRAINTS}{RESTORE_PATH}{sql};{advance}",
             [session.role, *params, *self._advanced(unit, done_checksum, took_ms)],
@@ -139,11 +169,11 @@ class Bookkeeper:
 
     def stop(self, session: Session, stopped: Mapping[str, object]) -> None:
         """Records that it stopped half way, and where."""
-        self._write(session, "", {}, _STOP, [json.dumps({STOPPED: stopped}), *self._row])
+        self._write(session, "", {}, self.STOP, [json.dumps({STOPPED: stopped}), *self._row])
 
     def withdraw(self, session: Session) -> None:
         """Takes back the row of a file of which nothing was kept."""
-        self._write(session, "", {}, _WITHDRAW, self._row)
+        self._write(session, "", {}, self.WITHDRAW, self._row)
 
     def complete(self, session: Session, attempts: int) -> None:
         """Records that all of it is done, with its texts."""

@@ -19,6 +19,7 @@ from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark
 from sqlmigrations.resume import journal
 from sqlmigrations.resume.judging import Resolution
+from sqlmigrations.retreat import UNDOING
 from sqlmigrations.sql.units import STOPPED
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import SqlMigration
@@ -39,7 +40,8 @@ RETURNING 1
 """
 _DONE = f"""
 UPDATE {{ledger}}
-   SET state = 'applied', statements_done = statements_total, applied_at = pg_catalog.clock_timestamp()
+   SET state = 'applied', statements_done = statements_total, applied_at = pg_catalog.clock_timestamp(),
+       metadata = metadata - '{UNDOING}'
  {_AS_SHOWN}
 RETURNING 1
 """

@@ -19,20 +19,27 @@ from sqlmigrations.plan import Plan
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark, Telling
 from sqlmigrations.removing import Remover
+from sqlmigrations.retreat import retreat
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.types import Applied, Direction, SqlFile
 from sqlmigrations.wrapped import Wrapper
 
 
-def obstacle(label: str, name: str) -> str:
-    """Why a file cannot be undone, as far as the files tell; empty when it can, and when it is not at hand."""
+def obstacle(label: str, name: str, wrapper: Wrapper | None) -> str:
+    """Why a file cannot be undone, as far as the files tell; empty when it can, and when it is not at hand.
+
+    Args:
+        label: Of its source.
+        name: ``NNN_slug``.
+        wrapper: The Django migration that takes it back, where that is known.
+    """
     try:
         settings = conf.load()
         sources = [source for source in conf.sources(settings) if source.label == label]
         migration = wayback.file_of(load(sources, settings.ignore), label, name)
     except ConfigurationError:
         return ""
-    return wayback.obstacle(parse(migration)) if migration else ""
+    return wayback.obstacle(parse(migration), wrapper) if migration else ""
 
 
 class Work(NamedTuple):
@@ -120,9 +127,10 @@ class Enclosed(Executor):
         migration = wayback.file_of(loaded, row.label, row.name)
         if migration is not None and migration.down is not None:
             return migration.down
-        sum = str(row.metadata.get("down_checksum"))
-        body = self.ledger.texts(queries, [sum]).get(sum)
-        return None if body is None else wayback.kept_file(body, row)
+        begun = retreat(row)
+        sums = [*([begun.checksum] if begun else []), str(row.metadata.get("down_checksum"))]
+        texts = self.ledger.texts(queries, sums)
+        return next((wayback.kept_file(texts[sum], row) for sum in sums if sum in texts), None)
 
     def _perform(self, plan: Callable[[Queries, Sequence[Applied]], Work | None]) -> None:
         if self._wrapper.in_transaction:
@@ -153,4 +161,4 @@ class Enclosed(Executor):
                     run.perform(step)
 
     def _marked(self) -> RunMark:
-        return replace(self._mark(), django=self._wrapper.id)
+        return replace(self._mark(), django=self._wrapper.id, back_to=self._wrapper.back_to)

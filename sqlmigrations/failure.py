@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlmigrations.exceptions import MigrationFailed, OutcomeUnknown
 from sqlmigrations.excerpts import around
-from sqlmigrations.guidance import advice
+from sqlmigrations.guidance import APPLY, advice
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
 from sqlmigrations.sql.scanner import Statement, TokenKind, position
@@ -24,6 +24,9 @@ _IN_BLOCK = re.compile(r"inline_code_block\D+(\d+)")
 _IN_DATA = re.compile(r"^COPY .*?, \D+(\d+)", re.MULTILINE)
 # What ends a statement that waits for others, statement_timeout and a cancel among it.
 _OF_WAITING = frozenset({"55P03", "40P01", "40001", "57014"})
+# What a way back finds gone that was undone before: index, table, column, function, schema.
+_ABSENT = frozenset({"42704", "42P01", "42703", "42883", "3F000"})
+_GUARD = f"If it was undone before, write IF EXISTS, so that the way back can be repeated. Then run  {APPLY}"
 # Class 23: integrity constraint violation.
 _CONSTRAINTS = "23"
 
@@ -42,13 +45,14 @@ def report(
     migration, secrets = step.migration, step.secrets
     said = masked(server, secrets)
     line, column = _place(statement, server)
-    message = f"{_spoken(step)} failed and was rolled back."
+    message = f"{step.spoken} failed and was rolled back."
     if statement is None and server.sqlstate.startswith(_CONSTRAINTS):
-        message = f"{_spoken(step)} broke a constraint that is checked at its end, and was rolled back."
+        message = f"{step.spoken} broke a constraint that is checked at its end, and was rolled back."
     finding = Finding("failed", Severity.ERROR, said.message, "", migration.id, migration.file.location, line, column)
     shown = "" if line is None else around(migration.file.text, line, column or 1, secrets)
     blockers = blockers if server.sqlstate in _OF_WAITING else ()
-    remedy = advice(server, blockers).replace("LABEL NUMBER", f"{migration.label} {migration.digits}")
+    told = _GUARD if step.direction is Direction.BACKWARD and server.sqlstate in _ABSENT else advice(server, blockers)
+    remedy = told.replace("LABEL NUMBER", f"{migration.label} {migration.digits}")
     failure = MigrationFailed(message, finding=finding, excerpt=shown, server=said, remedy=remedy)
     failure.blockers = blockers
     return failure
@@ -117,7 +121,7 @@ def outcome_unknown(step: Step) -> OutcomeUnknown:
 def transaction_ended(step: Step) -> MigrationFailed:
     """The error for a file that ended the transaction it was run in."""
     return MigrationFailed(
-        f"{_spoken(step)} ended the transaction it ran in, by a COMMIT or ROLLBACK in it; it was not recorded.",
+        f"{step.spoken} ended the transaction it ran in, by a COMMIT or ROLLBACK in it; it was not recorded.",
         finding=_about(step, "transaction-control", "The transaction ended inside the file."),
         kept="What stood before a ROLLBACK was undone, what stood before a COMMIT took effect; what came after either "
         "took effect as well, unless AND CHAIN stood there.",
@@ -129,14 +133,10 @@ def transaction_ended(step: Step) -> MigrationFailed:
 def row_removed(step: Step) -> MigrationFailed:
     """The error for a file that took away the row in which it was being recorded."""
     return MigrationFailed(
-        f"{_spoken(step)} removed its own row from schema_migrations, and was rolled back.",
+        f"{step.spoken} removed its own row from schema_migrations, and was rolled back.",
         finding=_about(step, "failed", "It removed the row in which it was being recorded."),
         remedy="Leave the row in state 'running' where it is, then run  python manage.py sqlmigrate_apply",
     )
-
-
-def _spoken(step: Step) -> str:
-    return step.migration.id if step.direction is Direction.FORWARD else f"Undoing {step.migration.id}"
 
 
 def _about(step: Step, rule: str, message: str) -> Finding:

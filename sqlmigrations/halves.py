@@ -7,6 +7,7 @@ from datetime import UTC
 
 from sqlmigrations.guidance import repair
 from sqlmigrations.parser import Script, parse
+from sqlmigrations.retreat import Retreat, retreat
 from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Digest
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progress, Severity, SqlMigration
 
@@ -17,10 +18,12 @@ _LOOK = "python manage.py sqlmigrate_status -v 2"
 def progress(migration: SqlMigration, row: Applied) -> Progress | None:
     """How far a file came that was run statement by statement; ``None`` when the next run cannot go on with it.
 
+    No run goes on with one that is being undone: that is left to Django's ``migrate``.
+
     The statements that are done have to be those that were run. What comes after them may have been changed: that is
     how a failing statement is repaired.
     """
-    if row.mode != Mode.STATEMENTS.value or migration.name != row.name:
+    if row.mode != Mode.STATEMENTS.value or migration.name != row.name or retreat(row) is not None:
         return None
     statements, done = parse(migration).statements, row.statements_done
     if len(statements) < done or (done and Digest(statements[:done]).value != row.metadata.get(DONE_CHECKSUM)):
@@ -33,6 +36,8 @@ def finding(entry: MigrationStatus, row: Applied) -> Finding:
     """What is to be known of a half-done file: a note when the next run goes on with it, else an error."""
     if entry.progress is not None and entry.migration is not None:
         return _resumable(entry.migration, entry.progress, row)
+    if (back := retreat(row)) is not None:
+        return _half_undone(row, back)
     when = row.applied_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     message = f"Begun on {when} and neither finished nor rolled back (state {row.state})."
     remedy = f"When all of it is in the database: {repair('resolve', row.id, '--done')}\n"
@@ -43,7 +48,9 @@ def finding(entry: MigrationStatus, row: Applied) -> Finding:
 
 
 def far(row: Applied) -> str:
-    """How far a file came whose row alone is known."""
+    """How far a file came whose row alone is known, or its way back."""
+    if (back := retreat(row)) is not None:
+        return f"half undone, {back.done} of {back.total} statements of its way back"
     if row.mode != Mode.STATEMENTS.value:
         return "half done"
     return f"half done, {row.statements_done} of {row.statements_total} statements"
@@ -67,6 +74,13 @@ def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
     location, column = migration.file.location, far.line and 1
     message = f"Half done, {far.done} of {far.total} statements. {_what_next(row)}"
     return Finding("partial", Severity.NOTE, message, "", migration.id, location, far.line, column)
+
+
+def _half_undone(row: Applied, back: Retreat) -> Finding:
+    message = f"Half undone: {back.done} of {back.total} statements of its way back are done. {back.why}".rstrip()
+    remedy = f"Go on with it: {back.command}\n"
+    remedy += f"Or, when all that was undone is in the database again: {repair('resolve', row.id, '--done')}"
+    return Finding("partial", Severity.ERROR, message, remedy, row.id)
 
 
 def _what_next(row: Applied) -> str:

@@ -13,6 +13,7 @@ from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse
 from sqlmigrations.resume.effects import effect
 from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
+from sqlmigrations.retreat import retreat
 from sqlmigrations.sql import units
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Digest
@@ -64,7 +65,8 @@ def under_way(ledger: Ledger, queries: Queries, entries: Iterable[MigrationStatu
 
 
 def _is_by_statements(entry: MigrationStatus) -> bool:
-    return entry.applied is not None and entry.applied.mode == Mode.STATEMENTS.value
+    row = entry.applied
+    return row is not None and (row.mode == Mode.STATEMENTS.value or retreat(row) is not None)
 
 
 def _chooses_path(lasting: Iterable[Statement]) -> bool:

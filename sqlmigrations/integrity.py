@@ -15,6 +15,7 @@ from sqlmigrations import halves
 from sqlmigrations.guidance import repair
 from sqlmigrations.loader import Loaded, shown
 from sqlmigrations.parser import sql_checksum
+from sqlmigrations.retreat import retreat
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, SqlMigration, State
 
@@ -240,7 +241,8 @@ def _ahead(row: Applied) -> str:
     older = "above the files here: this checkout is older than the database"
     if not row.is_half_done:
         return f"Recorded on {_when(row)}, {older}."
-    return f"Begun on {_when(row)} and {halves.far(row)}; {older}, and the newer one goes on with it."
+    word = "Recorded" if retreat(row) else "Begun"
+    return f"{word} on {_when(row)} and {halves.far(row)}; {older}, and the newer one goes on with it."
 
 
 def _about(migration: SqlMigration, rule: str, severity: Severity, message: str, remedy: str = "") -> Finding:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.core.management.base import CommandError
 from django.db import router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import Migration
 from django.db.migrations.exceptions import IrreversibleError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation, OperationCategory
@@ -19,6 +21,7 @@ from django.db.migrations.state import ProjectState
 from sqlmigrations.types import Direction
 
 if TYPE_CHECKING:
+    from sqlmigrations.enclosed import Enclosed
     from sqlmigrations.exceptions import SqlMigrationsError
     from sqlmigrations.parser import Script
     from sqlmigrations.wrapped import Wrapper
@@ -118,6 +121,13 @@ class ApplySQL(Operation):
         """Whether the files say how to go back; without them the database is asked when it comes to it."""
         return not self._obstacle()
 
+    sql = ""
+
+    @property
+    def reverse_sql(self) -> str | None:
+        """Where ``migrate --plan`` looks whether it can go back, as in ``RunSQL``; it shows the first words."""
+        return None if self._obstacle() else f"{self.name}.down.sql"
+
     def __str__(self) -> str:
         """As Django names it in its ``IrreversibleError``."""
         obstacle = self._obstacle()
@@ -126,7 +136,7 @@ class ApplySQL(Operation):
     def _obstacle(self) -> str:
         from sqlmigrations.enclosed import obstacle
 
-        return obstacle(self.label, self.name)
+        return obstacle(self.label, self.name, _home(self))
 
     def _perform(self, app_label: str, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
         from sqlmigrations import receivers
@@ -140,38 +150,70 @@ class ApplySQL(Operation):
                 "or let the alias lead to PostgreSQL.",
                 returncode=_USAGE,
             )
-        with _answering(wrapper, alias):
+        with _answering(wrapper, alias, direction):
             engine = Enclosed(wrapper, alias)
             if getattr(editor, "collect_sql", False):
                 _collect(editor, engine.script(self.label, self.name, direction))
-            elif direction is Direction.FORWARD:
+                return
+            if direction is Direction.FORWARD:
                 receivers.apply_between(
                     editor.connection, f"{self.label}.{self.name}", is_atomic=bool(editor.atomic_migration)
                 )
-                engine.apply(self.label, self.name)
-            else:
-                engine.undo(self.label, self.name)
+            with _heard(engine, wrapper):
+                (engine.apply if direction is Direction.FORWARD else engine.undo)(self.label, self.name)
+
+
+@contextmanager
+def _heard(engine: Enclosed, wrapper: Wrapper) -> Iterator[None]:
+    """A block in which Ctrl-C and SIGTERM end a run of our own as they end that of the command."""
+    from sqlmigrations.management import interrupts
+
+    with nullcontext() if wrapper.in_transaction else interrupts.heard(engine.cancel):
+        yield
+
+
+def _home(operation: ApplySQL) -> Wrapper | None:
+    """The migration the operation stands in, where its module is loaded: Django tells an operation nothing of it."""
+    from sqlmigrations.wrapped import Wrapper
+
+    for app in (config.label for config in apps.get_app_configs()):
+        for name, migration in _loaded(app).items():
+            if _stands_in(operation, migration.operations):
+                return Wrapper(app, name, in_transaction=migration.atomic, is_atomic=migration.atomic)
+    return None
+
+
+def _loaded(app: str) -> dict[str, type[Migration]]:
+    """The migrations of an app whose modules are loaded, by name."""
+    package, _ = MigrationLoader.migrations_module(app)
+    return {
+        name.rpartition(".")[2]: module.Migration
+        for name, module in list(sys.modules.items())
+        if name.rpartition(".")[0] == package and isinstance(getattr(module, "Migration", None), type)
+    }
 
 
 def _wrapper(operation: ApplySQL, app: str, editor: BaseDatabaseSchemaEditor) -> Wrapper:
     """The migration the operation stands in: Django tells an operation only the app."""
     from sqlmigrations.wrapped import Wrapper
 
-    package, _ = MigrationLoader.migrations_module(app)
-    found = {
-        name.rpartition(".")[2]: module.Migration
-        for name, module in list(sys.modules.items())
-        if name.rpartition(".")[0] == package and isinstance(getattr(module, "Migration", None), type)
-    }
+    found = _loaded(app)
     name = next((name for name, migration in found.items() if _stands_in(operation, migration.operations)), "")
     return Wrapper(
         app=app,
         name=name,
-        replaces=tuple(map(tuple, found[name].replaces)) if name else (),
+        replaces=tuple((app, old) for app, old in found[name].replaces) if name else (),
         siblings=frozenset(found),
         in_transaction=editor.connection.in_atomic_block,
         is_atomic=bool(getattr(editor, "atomic_migration", False)),
+        before=_before(app, found[name].dependencies if name else ()),
     )
+
+
+def _before(app: str, dependencies: Sequence[tuple[str, str]]) -> str:
+    """The migration that is left when the one with these dependencies is taken back."""
+    named = (name for other, name in dependencies if other == app and not name.startswith("__"))
+    return next(named, "zero")
 
 
 def _stands_in(operation: ApplySQL, operations: Sequence[Operation]) -> bool:
@@ -189,7 +231,7 @@ def _collect(editor: BaseDatabaseSchemaEditor, script: Script) -> None:
 
 
 @contextmanager
-def _answering(wrapper: Wrapper, alias: str) -> Iterator[None]:
+def _answering(wrapper: Wrapper, alias: str, direction: Direction) -> Iterator[None]:
     """A block whose errors leave as the commands of Django take them, and that tells whom it waits for."""
     from sqlmigrations import glimpses, signals
     from sqlmigrations.exceptions import Irreversible, SqlMigrationsError
@@ -202,9 +244,9 @@ def _answering(wrapper: Wrapper, alias: str) -> Iterator[None]:
     try:
         yield
     except Irreversible as error:
-        raise IrreversibleError(_text(error, wrapper, alias)) from error
+        raise IrreversibleError(_text(error, wrapper.command(direction), alias)) from error
     except SqlMigrationsError as error:
-        raise CommandError(_text(error, wrapper, alias), returncode=int(error.exit_code)) from error
+        raise CommandError(_text(error, wrapper.command(direction), alias), returncode=int(error.exit_code)) from error
     finally:
         signals.lock_waiting.disconnect(tell)
 
@@ -217,12 +259,12 @@ _OPTIONS = (
 )
 
 
-def _text(error: SqlMigrationsError, wrapper: Wrapper, alias: str) -> str:
+def _text(error: SqlMigrationsError, command: str, alias: str) -> str:
     """The error for people, with the commands that are typed where Django migrates."""
     from sqlmigrations.guidance import addressed
     from sqlmigrations.management.rendering import error_text
 
-    text = _RUN_AGAIN.sub(wrapper.command, error_text(error))
+    text = _RUN_AGAIN.sub(command, error_text(error))
     for option, instead in _OPTIONS:
         text = text.replace(option, instead)
     return addressed(text, alias)

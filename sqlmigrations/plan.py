@@ -52,6 +52,11 @@ class Step:
         return self.script.migration
 
     @property
+    def spoken(self) -> str:
+        """What is under way, as the beginning of a sentence that tells how it ended."""
+        return self.migration.id if self.direction is Direction.FORWARD else f"Undoing {self.migration.id}"
+
+    @property
     def founds(self) -> bool:
         """Whether it makes the tracking tables themselves."""
         return self.migration.label == TRACKING_LABEL and self.migration.version == 0

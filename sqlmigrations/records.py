@@ -54,12 +54,14 @@ class RunMark:
 
     Attributes:
         django: The Django migration that applies or takes back its file, ``shop.0004_x``; empty for a run by itself.
+        back_to: Where Django's ``migrate`` is sent to take it back, ``shop.0003_y`` or ``shop.zero``.
     """
 
     id: uuid.UUID
     database: str
     keep_sql: bool
     django: str = ""
+    back_to: str = ""
 
     @property
     def marks(self) -> dict[str, object]:

@@ -12,6 +12,7 @@ from sqlmigrations.integrity import compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import parse
 from sqlmigrations.resolving import Ask, resolve
+from sqlmigrations.retreat import ROW_DELETED, retreat
 from sqlmigrations.target import Target, unknown_label
 from sqlmigrations.types import TRACKING_LABEL, Applied, MigrationStatus, Mode, State
 
@@ -107,6 +108,9 @@ def _cannot_accept(entry: MigrationStatus) -> ConfigurationError:
         message = f"{entry.id} is {entry.state.value}: nothing is recorded of it, so there is nothing to accept."
         remedy = f"Apply it: {_applying(entry, target)}   or, when it was run by hand, record it: "
         return ConfigurationError(message, remedy=f"{remedy}python manage.py sqlmigrate_apply --fake {target}")
+    if entry.state is State.PARTIAL and (back := retreat(entry.applied)) is not None:
+        message = f"{entry.id} is half undone: only a whole one is accepted."
+        raise ConfigurationError(message, remedy=f"Go on with its way back: {back.command}")
     if entry.state is State.PARTIAL:
         message = f"{entry.id} was begun and not finished (state {entry.applied.state}): only a whole one is accepted."
         if entry.applied.mode == Mode.STATEMENTS.value:
@@ -129,6 +133,10 @@ def _forget(decision: Decision, entry: MigrationStatus, entries: Sequence[Migrat
     if row is None or entry.state not in (State.MISSING, State.AHEAD, State.PARTIAL):
         raise _cannot_forget(entry)
     meaning = ["Its row is deleted; an event keeps it whole. What the migration did to the database stays as it is."]
+    back = retreat(row)
+    if back is not None:
+        seen = f"It was being undone: {back.done} of {back.total} statements of its way back are done."
+        return Proposal(decision, entry, (seen, ROW_DELETED, back.rest), is_grave=entry.state is State.AHEAD)
     if row.is_half_done:
         meaning = [f"It was begun and not finished (state {row.state}). Its row is deleted; an event keeps it whole."]
         meaning.append("What took effect of it stays, and has to be undone by hand.")

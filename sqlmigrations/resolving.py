@@ -11,6 +11,7 @@ from sqlmigrations.resume.effects import effect
 from sqlmigrations.resume.journal import UNSEEN
 from sqlmigrations.resume.judging import Judgement, Resolution, Verdict, confirm, judge
 from sqlmigrations.resume.observation import Observation
+from sqlmigrations.retreat import ROW_DELETED, Retreat, retreat
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.types import Applied, MigrationStatus, Mode
 
@@ -38,12 +39,32 @@ def resolve(decision: Decision, entry: MigrationStatus, ask: Ask) -> Proposal:
     if row is None or not row.is_half_done:
         message = f"{entry.id} is {entry.state.value}, not half done: there is nothing to resolve."
         raise ConfigurationError(message, remedy=_LOOK)
+    if (back := retreat(row)) is not None:
+        return _half_undone(decision, entry, back)
     if row.mode == Mode.STATEMENTS.value:
         return _statement(decision, entry, row, ask)
     if decision.number is not None:
         message = f"{entry.id} ran in one transaction: it is resolved as a whole."
         raise ConfigurationError(message, remedy="Leave out --statement.")
     return _whole(decision, entry, row)
+
+
+def _half_undone(decision: Decision, entry: MigrationStatus, back: Retreat) -> Proposal:
+    if decision.number is not None:
+        message = f"{entry.id} is half undone: it is resolved as a whole, as there again or as undone."
+        raise ConfigurationError(message, remedy="Leave out --statement.")
+    seen = f"It was being undone: {back.done} of {back.total} statements of its way back are done."
+    if decision.how is Resolution.DONE:
+        return Proposal(
+            decision,
+            entry,
+            (
+                seen,
+                "It is recorded as applied again. Nothing is run, so all that it says has to be in the database, "
+                "with what was undone of it put back by hand.",
+            ),
+        )
+    return Proposal(decision, entry, (seen, ROW_DELETED, "Nothing is run.", back.rest))
 
 
 def _whole(decision: Decision, entry: MigrationStatus, row: Applied) -> Proposal:

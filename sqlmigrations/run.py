@@ -156,7 +156,7 @@ class Run:
             with suppress(DatabaseUnavailable), self._bench.interruption.shielded():
                 self._bench.renew()
         done_before = step.progress.done if step.progress else 0
-        ran = len(step.script.statements) - done_before if result is Result.APPLIED else 0
+        ran = len(step.script.statements) - done_before if result in (Result.APPLIED, Result.UNDONE) else 0
         return Outcome(step.migration.id, result, _since(started), ran, attempt, notices, note)
 
     def _tried(self, step: Step) -> tuple[Result, str, int]:
@@ -167,6 +167,8 @@ class Run:
             try:
                 return *self._attempt(step, attempt), attempt
             except AlreadyRecorded:
+                if step.direction is Direction.BACKWARD:
+                    return Result.UNDONE, "its record was gone already", attempt
                 return self._look_again(step), "applied by another run meanwhile", attempt
             except ConnectionLost as lost:
                 self._reconnect(step)
@@ -203,9 +205,9 @@ class Run:
             settled = stepwise.apply(place, step, self._ledger, waiting, attempt)
         else:
             transaction.apply(place, step, attempt)
-        if step.direction is Direction.BACKWARD:
-            return Result.UNDONE, ""
         note = f"resumed at statement {step.progress.done + 1}{_SETTLED[settled]}" if step.progress else ""
+        if step.direction is Direction.BACKWARD:
+            return Result.UNDONE, note
         return (Result.APPLIED, note) if step.script.statements else (Result.EMPTY, "no statement in it")
 
     def _tell_waiting(self, holder: Holder | None) -> None:

@@ -17,14 +17,15 @@ from sqlmigrations.exceptions import DatabaseUnavailable, PartialMigration, SqlM
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
 from sqlmigrations.resume.journal import Begun
-from sqlmigrations.resume.verdicts import Judgement, Problem, Verdict
+from sqlmigrations.resume.verdicts import Judgement, Problem, Resolution, Verdict
 from sqlmigrations.sql import patience, units
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Digest, Unit, Way
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.together import Lost, RolledBack
 from sqlmigrations.transaction import Workplace
-from sqlmigrations.types import ServerError
+from sqlmigrations.types import Direction, ServerError
+from sqlmigrations.unwinding import Unwinder
 
 _RESOLVE_S = 60
 # The server tells only when it is tried: REINDEX of a partitioned table, a procedure that commits.
@@ -32,7 +33,7 @@ _NOT_IN_A_TRANSACTION = frozenset({"25001", "2D000"})
 
 
 def apply(place: Workplace, step: Step, ledger: Ledger, waiting: Waiting, attempt: int) -> Verdict | None:
-    """Applies a file, or what earlier runs and attempts have left of it.
+    """Applies a file, or runs its way back, or what earlier runs and attempts have left of it.
 
     Returns:
         What became of the statement that an earlier run had begun and not ended; ``None`` when there was none.
@@ -72,7 +73,9 @@ class _Walk:
         self._ledger = ledger
         self._waiting = waiting
         self._attempt = attempt
-        self._books = Bookkeeper(place.recorder, place.run, place.lock, step)
+        self._goes_back = step.direction is Direction.BACKWARD
+        books = Unwinder if self._goes_back else Bookkeeper
+        self._books = books(place.recorder, place.run, place.lock, step)
         self._units, _ = units.cut(step.script.statements)
         self._digest = Digest()
         self._done = 0
@@ -149,6 +152,11 @@ class _Walk:
         self._in_doubt = taken.begun is not None
         if taken.is_resumed:
             takeover.resume(session, self._step, self._books, taken)
+        if taken.is_resumed and self._goes_back:
+            # An index that is marked invalid may be all there is of it: the row does not say "applied" again.
+            self._kept = True
+            # Who goes back once more has decided: what the catalog does not know to be done is run again.
+            self._begun = taken.begun and replace(taken.begun, resolution=Resolution.REDO)
         for unit in before:
             for index, statement in enumerate(unit.statements):
                 if statement in unit.lasting:

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from sqlmigrations.exceptions import DatabaseUnavailable, MigrationFailed, MigrationStopped, PartialMigration
 from sqlmigrations.failure import excerpt, report
-from sqlmigrations.guidance import APPLY, advice, repair
+from sqlmigrations.guidance import APPLY, repair
 from sqlmigrations.plan import Step
 from sqlmigrations.resume.journal import Begun
 from sqlmigrations.resume.verdicts import Judgement, Problem, Verdict, Way
 from sqlmigrations.sql.scanner import Statement
-from sqlmigrations.types import Blocker, Finding, ServerError, Severity
+from sqlmigrations.types import Blocker, Direction, Finding, ServerError, Severity
 
+_DOING = {Direction.FORWARD: "applied", Direction.BACKWARD: "undone"}
 _SELF_CURED = frozenset({"57014", "55P03", "40P01", "40001", ""})
 
 
@@ -27,10 +28,10 @@ def nothing_kept(
     """The error for a file that left nothing behind: its first statement failed."""
     if server is not None:
         failure = report(step, statement, server, blockers)
-        failure.message = f"{step.migration.id} failed."
+        failure.message = f"{step.spoken} failed."
         return failure
     reason = judgement.reason if judgement else ""
-    failure = MigrationFailed(f"{step.migration.id} failed: {reason}", finding=_about(step, statement, reason))
+    failure = MigrationFailed(f"{step.spoken} failed: {reason}", finding=_about(step, statement, reason))
     failure.excerpt = excerpt(step, statement)
     failure.remedy = "\n".join(_choice(step, judgement)) if judgement else ""
     return failure
@@ -55,7 +56,7 @@ def stopped(
         blockers: Who has just been seen in its way.
     """
     total = len(step.script.statements)
-    message = f"{step.migration.id} stopped at statement {number} of {total}, in line {statement.line}."
+    message = f"{step.spoken} stopped at statement {number} of {total}, in line {statement.line}."
     base = report(step, statement, server, blockers) if server else None
     reason = judgement.reason if judgement else ""
     error = MigrationStopped(
@@ -93,7 +94,7 @@ def refused(step: Step, server: ServerError, done: int) -> MigrationStopped:
     """The error for a file that stopped between its statements: the run was to end, or its journal was refused."""
     base, total = report(step, None, server), len(step.script.statements)
     return MigrationStopped(
-        f"{step.migration.id} stopped after {done} of {total} statements: its journal could not be written.",
+        f"{step.spoken} stopped after {done} of {total} statements: its journal could not be written.",
         finding=base.finding,
         server=base.server,
         kept=f"{done} of {total} statements are done and recorded; the next run looks whether one more took effect.",
@@ -104,8 +105,8 @@ def refused(step: Step, server: ServerError, done: int) -> MigrationStopped:
 def unreachable(step: Step, said: str) -> DatabaseUnavailable:
     """The error for a file whose connection was lost and could not be had again."""
     return DatabaseUnavailable(
-        f"The connection was lost while {step.migration.id} was applied statement by statement: {said} What was done "
-        "is recorded.",
+        f"The connection was lost while {step.migration.id} was {_DOING[step.direction]} statement by statement: "
+        f"{said} What was done is recorded.",
         remedy=f"When the server is back, the next run goes on where this one stopped:  {APPLY} --wait-for-db 60",
     )
 
@@ -141,7 +142,7 @@ def _remedy(
 ) -> Iterator[str]:
     verdict, server = _verdict(judgement), base.server if base else None
     if verdict is Verdict.RUN and base and server and (base.blockers or server.sqlstate not in _SELF_CURED):
-        yield advice(server, base.blockers)
+        yield base.remedy
         yield f"It goes on at statement {number}: from line {statement.line} on the file may be changed, above it not."
     elif verdict is Verdict.RUN:
         yield f"{APPLY}   which goes on at statement {number}."
@@ -153,8 +154,13 @@ def _remedy(
 
 
 def _choice(step: Step, judgement: Judgement | Problem) -> Iterator[str]:
-    yield f"Choose one of these, then run  {APPLY}" if len(judgement.ways) > 1 else f"Do this, then run  {APPLY}"
-    for way in judgement.ways:
+    # Who goes back decides by doing it again: a repair is about the record as a whole then.
+    ways = [way for way in judgement.ways if way.resolve is None or step.direction is Direction.FORWARD]
+    if not ways:
+        yield f"{APPLY}   which runs it again; where that is not wanted, take it out of the file before."
+        return
+    yield f"Choose one of these, then run  {APPLY}" if len(ways) > 1 else f"Do this, then run  {APPLY}"
+    for way in ways:
         yield from _way(step, way)
 
 

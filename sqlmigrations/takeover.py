@@ -12,9 +12,8 @@ from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
-from sqlmigrations.records import AlreadyRecorded
 from sqlmigrations.resume.journal import Begun
-from sqlmigrations.sql.units import DONE_CHECKSUM, Digest
+from sqlmigrations.sql.units import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +46,19 @@ def take(session: Session, step: Step, books: Bookkeeper, ledger: Ledger, waitin
 
     Raises:
         LockNotObtained: A statement of an earlier run has not ended.
-        AlreadyRecorded: Another run applied it meanwhile.
+        AlreadyRecorded: Another run applied or undid it meanwhile.
         PartialMigration: What is done is not what the file says.
         LockLost, StatementFailed: As from the bookkeeper.
     """
     key = LockKey.of(ledger.schema, STATEMENTS)
     locking.hold(session.connection, key, waiting.wait_ms, waiting.tell)
     row = ledger.find(session.connection, step.migration.label, step.migration.key)
-    if row is None:
+    far = books.far(row)
+    if far is None:
         books.open(session)
         return Taken(0, Digest(), None, is_resumed=False)
-    if row.state == "applied":
-        raise AlreadyRecorded
-    done = row.statements_done
-    digest = Digest(step.script.statements[:done])
-    if done and digest.value != row.metadata.get(DONE_CHECKSUM):
+    done, digest = far.done, Digest(step.script.statements[: far.done])
+    if done and far.checksum not in (None, digest.value):
         raise stops.changed(step, done)
     books.check_lock(session)
     return Taken(done, digest, inquiry.begun_in(ledger, session.connection, step.migration), is_resumed=True)

@@ -16,12 +16,13 @@ from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.pending import Terms
 from sqlmigrations.plan import Plan
+from sqlmigrations.retreat import Retreat, retreat
 from sqlmigrations.text import checksum
-from sqlmigrations.types import Applied, Direction, Mode, SqlFile, SqlMigration
+from sqlmigrations.types import Applied, Direction, Mode, Progress, SqlFile, SqlMigration
 from sqlmigrations.wrapped import Wrapper, refuse_mode
 
 _EMPTY = "holds no statement; where nothing has to be undone, write SELECT 1; into it"
-_ALONE = "runs statement by statement, outside of a transaction, which going back does not do"
+_ALONE = "runs statement by statement, outside of a transaction"
 
 
 def row_of(rows: Iterable[Applied], label: str, name: str) -> Applied | None:
@@ -36,8 +37,13 @@ def file_of(loaded: Loaded, label: str, name: str) -> SqlMigration | None:
     return next((m for m in loaded.migrations if (m.label, m.name) == (label, name)), None)
 
 
-def obstacle(script: Script) -> str:
-    """Why a file cannot be undone, as far as the files tell; empty when it can."""
+def obstacle(script: Script, wrapper: Wrapper | None = None) -> str:
+    """Why a file cannot be undone, as far as the files tell; empty when it can.
+
+    Args:
+        script: The file.
+        wrapper: The Django migration that takes it back, where that is known.
+    """
     if script.directives.irreversible:
         return f"it says  -- irreversible: {script.directives.irreversible}"
     migration = script.migration
@@ -46,7 +52,9 @@ def obstacle(script: Script) -> str:
     way = parse(replace(migration, file=migration.down, down=None))
     if not way.statements:
         return f"{migration.name}.down.sql {_EMPTY}"
-    return f"{migration.name}.down.sql {_ALONE}" if way.mode is Mode.STATEMENTS else ""
+    if way.mode is not Mode.STATEMENTS or wrapper is None or not wrapper.in_transaction:
+        return ""
+    return f"{migration.name}.down.sql {_ALONE}, and {wrapper.id} is one; write  atomic = False  into its class"
 
 
 def kept_file(body: str, row: Applied) -> SqlFile:
@@ -76,12 +84,13 @@ def build(
         wrapper: The Django migration that takes it back.
 
     Raises:
-        Irreversible: There is no way back.
+        Irreversible: There is no way back, or none in a transaction.
         IntegrityError: Others came after it and are in force.
         PartialMigration: It is half done.
         SqlMigrationsError: Its way back is not fit to run. Nothing was changed, whichever it is.
     """
-    if row.state != "applied":
+    begun = retreat(row)
+    if row.state != "applied" and begun is None:
         raise PartialMigration(
             f"{row.id} is half done, so it cannot be undone as a whole. Nothing was changed.",
             remedy=f"When nothing of it is there, or you have undone it: {repair('resolve', row.id, '--redo')}",
@@ -102,14 +111,24 @@ def build(
     if (refusal := plan.refusal()) is not None:
         refusal.message = f"The way back of {row.id} is not fit to run; nothing was changed."
         raise refusal
-    if script.mode is Mode.STATEMENTS:
+    if begun is not None:
+        # What is left of it may all fit into one transaction; its record does not.
+        script = replace(script, mode=Mode.STATEMENTS)
+    if script.mode is Mode.STATEMENTS and wrapper.in_transaction:
         raise Irreversible(
-            f"{row.id} cannot be undone: its way back {_ALONE}. Nothing was changed.",
-            remedy="Run it by hand, remove the row, and tell Django: python manage.py migrate --fake",
+            f"{row.id} cannot be undone in {wrapper.id}: its way back {_ALONE}, and the migration is one. "
+            "Nothing was changed.",
+            remedy=wrapper.remedy,
         )
     refuse_mode(script, wrapper)
-    steps = tuple(replace(step, direction=Direction.BACKWARD) for step in plan.steps)
-    return replace(plan, steps=steps)
+    (step,) = plan.steps
+    progress = None if begun is None else _progress(script, begun)
+    return replace(plan, steps=(replace(step, script=script, direction=Direction.BACKWARD, progress=progress),))
+
+
+def _progress(script: Script, begun: Retreat) -> Progress:
+    done, statements = begun.done_of(script.statements), script.statements
+    return Progress(done, len(statements), statements[done].line if done < len(statements) else None, has_stopped=True)
 
 
 def _refuse_overtaken(loaded: Loaded, table: str, rows: Sequence[Applied], row: Applied, terms: Terms) -> None:

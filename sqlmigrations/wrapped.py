@@ -17,6 +17,7 @@ from sqlmigrations.plan import Plan
 from sqlmigrations.target import unknown_label
 from sqlmigrations.types import (
     TRACKING_LABEL,
+    Direction,
     DjangoMigration,
     Finding,
     MigrationStatus,
@@ -41,6 +42,7 @@ class Wrapper:
         siblings: The names of all migrations of the app; empty where they cannot be told.
         in_transaction: Whether the file is to run within a transaction of Django's.
         is_atomic: Whether the migration itself has opened it; otherwise a caller of ``migrate`` has.
+        before: The migration of the app that it follows; ``zero`` where it is the first.
     """
 
     app: str
@@ -49,6 +51,7 @@ class Wrapper:
     siblings: frozenset[str] = frozenset()
     in_transaction: bool = True
     is_atomic: bool = True
+    before: str = "zero"
 
     @property
     def id(self) -> str:
@@ -56,9 +59,21 @@ class Wrapper:
         return f"{self.app}.{self.name or '?'}"
 
     @property
-    def command(self) -> str:
+    def back_to(self) -> str:
+        """What is left in force when it is taken back: ``shop.0003_y``, or ``shop.zero``."""
+        return f"{self.app}.{self.before}"
+
+    @property
+    def remedy(self) -> str:
+        """How it comes to be none in a transaction."""
+        if self.is_atomic:
+            return f"Write  atomic = False  into the class Migration of {self.id}."
+        return "Call migrate outside of transaction.atomic(); in tests use a TransactionTestCase."
+
+    def command(self, direction: Direction = Direction.FORWARD) -> str:
         """What is typed to try again."""
-        return f"python manage.py migrate {self.app}"
+        to = f" {self.before}" if direction is Direction.BACKWARD else ""
+        return f"python manage.py migrate {self.app}{to}"
 
     def is_meant(self, named: DjangoMigration) -> bool:
         """Whether a ``runs-in:`` line names it, or one it replaces, or one that went when a squash was cleaned up."""
@@ -156,7 +171,7 @@ def _refuse_wrapper(script: Script, wrapper: Wrapper) -> None:
 def _refuse_half_done(entry: MigrationStatus, script: Script, wrapper: Wrapper) -> None:
     if entry.state is State.PARTIAL and wrapper.in_transaction:
         message = "An earlier run has left it half done; it cannot be gone on with in a transaction."
-        remedy = f"Write  atomic = False  into {wrapper.id}, and run  {wrapper.command}  again."
+        remedy = f"Write  atomic = False  into {wrapper.id}, and run  {wrapper.command()}  again."
         raise _refused(script, wrapper, "partial", message, remedy, None)
 
 
@@ -167,10 +182,7 @@ def refuse_mode(script: Script, wrapper: Wrapper) -> None:
     message = "It runs statement by statement, outside of a transaction; the migration is one."
     if script.mode is Mode.TRANSACTION:
         message = f"It asks for a transaction of its own ({script.isolation}); the migration's has begun already."
-    remedy = f"Write  atomic = False  into the class Migration of {wrapper.id}."
-    if not wrapper.is_atomic:
-        remedy = "Call migrate outside of transaction.atomic(); in tests use a TransactionTestCase."
-    raise _refused(script, wrapper, "non-transactional", message, remedy, None)
+    raise _refused(script, wrapper, "non-transactional", message, wrapper.remedy, None)
 
 
 def _refuse_waiting(comparison: Comparison, script: Script, terms: Terms) -> None:

@@ -437,7 +437,7 @@ def test_a_way_back_that_fails_leaves_everything_in_force(tracked: Shop, atomic:
     assert failed.returncode == 1
     assert failed.error.startswith("Undoing project.001_a failed and was rolled back.\n")
     assert "migrations_sql/001_a.down.sql:2:" in failed.error
-    assert failed.error.endswith("Then run  python manage.py migrate shop")
+    assert failed.error.endswith("Then run  python manage.py migrate shop zero")
     assert (tracked.has("a"), tracked.django(), tracked.names()) == (True, ["0001_x"], ["001_a"])
     assert tracked.events()[-2:] == [("failed", "001_a"), ("run_finished", None)]
 
@@ -494,7 +494,7 @@ def test_the_way_back_that_was_kept_is_run_when_its_file_is_gone(tracked: Shop) 
         (
             "",
             "VACUUM;\n",
-            "(001_a.down.sql runs statement by statement, outside of a transaction, which going back does ",
+            "(001_a.down.sql runs statement by statement, outside of a transaction, and shop.0001_x is one; write ",
         ),
         ("", "-- Undoes 001_a.sql.\n", "(001_a.down.sql holds no statement; where nothing has to be undone, write "),
     ],

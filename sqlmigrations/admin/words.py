@@ -22,6 +22,7 @@ EVENTS = {
     "rolled_back": _("rolled back by its down SQL"),
     "run_finished": _("run finished"),
     "begun": _("begun"),
+    "undoing": _("way back begun"),
     "resumed": _("resumed"),
     "statement_started": _("statement started"),
     "statement_finished": _("statement finished"),
@@ -54,6 +55,10 @@ def remarks(metadata: Mapping[str, Any], *, is_late: bool) -> Iterator[str]:
         yield gettext("no statement in it")
     if metadata.get("irreversible"):
         yield gettext("cannot be undone: %(why)s") % {"why": metadata["irreversible"]}
+    if isinstance(back := metadata.get("undoing"), dict):
+        far = {"done": back.get("statements_done", "?"), "total": back.get("statements_total", "?")}
+        yield gettext("half undone, %(done)s of %(total)s statements of its way back") % far
+        metadata = back
     if isinstance(stopped := metadata.get("stopped"), dict):
         if stopped.get("number"):
             yield gettext("stopped at statement %(number)s, line %(line)s") % {"line": "?", **stopped}

@@ -11,6 +11,7 @@ from sqlmigrations.resume.verdicts import Cause, Resolution
 
 BEGUN = "begun"
 RESUMED = "resumed"
+UNDOING = "undoing"
 STARTED = "statement_started"
 FINISHED = "statement_finished"
 FAILED = "statement_failed"
@@ -20,7 +21,7 @@ RESOLVED = "statement_resolved"
 # Nobody saw the end: the runner was killed, or the connection lost.
 UNSEEN = Cause()
 
-JOURNAL_EVENTS = (BEGUN, RESUMED, STARTED, FINISHED, FAILED, REBUILT, RESOLVED)
+JOURNAL_EVENTS = (BEGUN, UNDOING, RESUMED, STARTED, FINISHED, FAILED, REBUILT, RESOLVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def unfinished(events: Iterable[tuple[str, Mapping[str, Any]]]) -> Begun | None:
     """
     begun: Begun | None = None
     for event, detail in events:
-        if event == BEGUN:
+        if event in (BEGUN, UNDOING):
             begun = None
         elif event == STARTED:
             begun = _started(detail, begun)

@@ -13,7 +13,7 @@ from sqlmigrations.decision import Action, Decision, Proposal
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ConfigurationError, Interrupted, UnsafePlan
 from sqlmigrations.executor import Executor
-from sqlmigrations.guidance import APPLY, on
+from sqlmigrations.guidance import APPLY, addressed, on
 from sqlmigrations.management import interrupts
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
@@ -21,6 +21,7 @@ from sqlmigrations.masking import mask_lines
 from sqlmigrations.parser import parse
 from sqlmigrations.plan import passwords
 from sqlmigrations.resume.judging import Resolution
+from sqlmigrations.retreat import retreat
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.target import Target
 from sqlmigrations.types import SqlMigration, State
@@ -91,7 +92,8 @@ class Command(SqlMigrationsCommand):
 
     def _show(self, proposal: Proposal, database: str) -> None:
         entry = proposal.entry
-        word = "begun" if entry.state is State.PARTIAL else "applied"
+        half = entry.state is State.PARTIAL and retreat(proposal.applied) is None
+        word = "begun" if half else "applied"
         when = f"{proposal.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}"
         self.progress.say(self.style.MIGRATE_HEADING(f"{entry.id}  ({entry.state.value}, {word} {when})"))
         if proposal.doubt and proposal.doubt.statement and entry.migration:
@@ -100,7 +102,7 @@ class Command(SqlMigrationsCommand):
             for line in difference(proposal.applied, entry.migration, credentials(database)):
                 self.progress.say(f"  {line}")
         for sentence in proposal.meaning:
-            self.progress.say(sentence)
+            self.progress.say(addressed(sentence, database))
 
     def _show_statement(self, number: int, statement: Statement, migration: SqlMigration, database: str) -> None:
         script = parse(migration)
@@ -148,7 +150,10 @@ class Command(SqlMigrationsCommand):
         self.progress.say(
             self.style.SUCCESS(f"{action.done.capitalize()}: {entry.id}. The event says when, who and why.")
         )
-        if action is Action.RESOLVE:
+        back = retreat(proposal.applied)
+        if back is not None and proposal.decision.how is not Resolution.DONE:
+            self.progress.say(f"Next: {addressed(back.command, database)}")
+        elif action is Action.RESOLVE:
             self.progress.say(f"Next: {APPLY}{on(database)}")
 
 

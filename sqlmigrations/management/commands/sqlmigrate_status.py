@@ -16,6 +16,7 @@ from sqlmigrations.executor import Executor
 from sqlmigrations.guidance import APPLY, on
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand
+from sqlmigrations.retreat import retreat
 from sqlmigrations.types import MigrationStatus, Severity, State, Status
 
 _MARKS = {
@@ -92,8 +93,10 @@ def _line(entry: MigrationStatus) -> str:
         parts.append(f"{verb} {rendering.waits_for(entry)}")
     if entry.applied and entry.applied.is_half_done:
         parts += [rendering.far(entry.progress)] if entry.progress else []
-        parts += [halves.far(entry.applied)] if entry.state is State.AHEAD else []
-        parts.append(f"begun {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
+        back = retreat(entry.applied)
+        parts += [halves.far(entry.applied)] if back or entry.state is State.AHEAD else []
+        word = "applied" if back else "begun"
+        parts.append(f"{word} {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
     elif entry.applied:
         took = entry.applied.execution_ms
         parts.append(f"applied {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
