@@ -189,7 +189,7 @@ class Workshop:
     def pytest(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run pytest with pytest-django, and without what else is installed here."""
         plugins = ("-p", "pytest_django.plugin", "-p", "xdist.plugin", "-p", "no:cacheprovider")
-        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(env or {})}
+        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", **(env or {})}
         return self._run("-m", "pytest", "-q", *plugins, *arguments, env=alone)
 
     def test_databases(self) -> list[str]:
