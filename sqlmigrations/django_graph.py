@@ -49,11 +49,6 @@ def _unreadable(server: ServerError) -> SqlMigrationsError:
     return ConfigurationError(message, remedy="Let the owner of django_migrations GRANT it SELECT on that table.")
 
 
-def on_disk() -> DjangoHistory:
-    """The same without a database: nothing counts as applied."""
-    return _history(None)
-
-
 @contextmanager
 def _as_it_was(connection: BaseDatabaseWrapper) -> Iterator[None]:
     is_open = connection.connection is not None
@@ -64,14 +59,14 @@ def _as_it_was(connection: BaseDatabaseWrapper) -> Iterator[None]:
             connection.close()
 
 
-def _history(connection: BaseDatabaseWrapper | None) -> DjangoHistory:
+def _history(connection: BaseDatabaseWrapper) -> DjangoHistory:
     try:
         loader = MigrationLoader(connection)
     # Modules of migrations are anybody's code, and importing them may raise anything.
     except Exception as error:
         if isinstance(error, OperationalError | InterfaceError) or _is_forbidden(error):
             raise
-        return DjangoHistory(fault=f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return DjangoHistory(fault=fault(error))
     return DjangoHistory(
         nodes=_nodes(loader),
         migrated=frozenset(loader.migrated_apps),
@@ -81,13 +76,19 @@ def _history(connection: BaseDatabaseWrapper | None) -> DjangoHistory:
     )
 
 
+def fault(error: Exception) -> str:
+    """Why Django's migrations could not be loaded, in a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 def _is_forbidden(error: Exception) -> bool:
     return isinstance(error, ProgrammingError) and sqlstate(error.__cause__) == INSUFFICIENT_PRIVILEGE
 
 
 def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:
     # What is recorded and has no file any more was squashed, and what it was replaced by is no longer known.
-    nodes = {key: DjangoNode(*key, is_applied=True) for key in loader.applied_migrations or ()}
+    applied: Any = loader.applied_migrations
+    nodes = {(app, name): DjangoNode(app, name, is_applied=True) for app, name in applied}
     for key in loader.graph.nodes:
         nodes[key] = _node(loader, key, key)
     for key, migration in loader.replacements.items():

@@ -221,9 +221,3 @@ def test_a_connection_that_was_not_open_is_closed_again(shop: DjangoApp) -> None
 
     assert was_closed
     assert connections["default"].connection is not None
-
-
-def test_without_a_database_nothing_is_applied(shop: DjangoApp) -> None:
-    migrate("shop")
-
-    assert find(django_graph.on_disk(), "__latest__") == DjangoNode("shop", "", is_applied=False)

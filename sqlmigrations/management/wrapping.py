@@ -13,8 +13,8 @@ from django.apps import apps
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 
-from sqlmigrations import django_graph
 from sqlmigrations.directives import FIRST, LATEST
+from sqlmigrations.django_graph import fault
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.parser import outline
 from sqlmigrations.types import DjangoMigration, SqlMigration
@@ -101,10 +101,13 @@ def _loader(app: str) -> MigrationLoader:
         remedy = f"Did you mean {near[0]}? " if near else ""
         remedy += f"The labels are: {', '.join(labels)}."
         raise ConfigurationError(f"No app with the label {app!r} is installed.", remedy=remedy)
-    if fault := django_graph.on_disk().fault:
-        message = f"Django's migrations cannot be looked at: {fault}. Nothing was written."
-        raise ConfigurationError(message, remedy="See it whole: python manage.py makemigrations --check")
-    return MigrationLoader(None)
+    try:
+        return MigrationLoader(None)
+    # Modules of migrations are anybody's code, and importing them may raise anything.
+    except Exception as error:
+        message = f"Django's migrations cannot be looked at: {fault(error)}. Nothing was written."
+        remedy = "See it whole: python manage.py makemigrations --check"
+        raise ConfigurationError(message, remedy=remedy) from None
 
 
 def _folder(app: str, loader: MigrationLoader) -> Path:
