@@ -168,7 +168,7 @@ class Run:
                 return *self._attempt(step, attempt), attempt
             except AlreadyRecorded:
                 if step.direction is Direction.BACKWARD:
-                    return Result.UNDONE, "its record was gone already", attempt
+                    return Result.UNDONE, "the connection was lost at its end", attempt
                 return self._look_again(step), "applied by another run meanwhile", attempt
             except ConnectionLost as lost:
                 self._reconnect(step)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from sqlmigrations import provenance
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper, Far
-from sqlmigrations.exceptions import PartialMigration
+from sqlmigrations.exceptions import IntegrityError
 from sqlmigrations.records import AlreadyRecorded
 from sqlmigrations.resume import journal
 from sqlmigrations.retreat import UNDOING, retreat
@@ -55,22 +55,24 @@ class Unwinder(Bookkeeper):
     WITHDRAW: ClassVar[str] = _WITHDRAW
 
     _took_ms = 0.0
+    # The connection may be lost while the row is deleted: it is our own doing then that there is none.
+    _has_ended = False
 
     def far(self, row: Applied | None) -> Far | None:
         """See ``Bookkeeper``; where the statements that are done were changed, it begins again.
 
         Raises:
-            AlreadyRecorded: There is no row any more: it is undone.
-            PartialMigration: It is half done in another way.
+            AlreadyRecorded: It came to its end: this one has deleted the row.
+            IntegrityError: Somebody else did, or changed it.
         """
-        if row is None:
+        if row is None and self._has_ended:
             raise AlreadyRecorded
-        if row.state == "applied":
+        if row is not None and row.state == "applied":
             return None
-        before = retreat(row)
+        before = retreat(row) if row is not None else None
         if before is None:
-            raise PartialMigration(
-                f"The record of {row.id} was changed meanwhile: it is half done. Nothing was undone.",
+            raise IntegrityError(
+                f"The record of {self._step.migration.id} was changed or removed meanwhile, by somebody else.",
                 remedy="Look at it: python manage.py sqlmigrate_status",
             )
         self._took_ms = before.execution_ms
@@ -104,6 +106,7 @@ class Unwinder(Bookkeeper):
         texts, kept = self._texts()
         params = [*kept, *self._row, str(self._run.id), migration.label, migration.key, migration.name]
         params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
+        self._has_ended = True
         self._write(session, "", {}, f"{texts};{_COMPLETE}", params)
 
     def _mark(self, done: int) -> dict[str, object]:

@@ -175,14 +175,16 @@ def test_who_may_not_view_events_sees_none_on_the_page(history: Office) -> None:
 def test_what_is_out_of_the_ordinary_is_remarked(history: Office) -> None:
     history.site.query(
         "UPDATE schema_migrations SET late = true, metadata = %s",
-        '{"faked": true, "empty": true, "django": "shop.0004_x", "irreversible": "it drops", "stopped": {"why": "w"}}',
+        '{"faked": true, "empty": true, "django": "shop.0004_x", "irreversible": "it drops", '
+        '"undoing": {"statements_done": 1, "statements_total": 2, "stopped": {"number": 2, "line": 3, "why": "w"}}}',
     )
 
     html = history.open(history.superuser(), "001_a")
 
     assert (
         "applied although a higher number was; by the Django migration shop.0004_x; recorded without running; "
-        "no statement in it; cannot be undone: it drops; w"
+        "no statement in it; cannot be undone: it drops; "
+        "half undone, 1 of 2 statements of its way back; stopped at statement 2, line 3; w"
     ) in words(html)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from django.core.management import call_command
 from django.db.migrations.exceptions import IrreversibleError
 
+from sqlmigrations import signals
 from tests.faults.scene import until
 from tests.shop import Migrated, Shop
 
@@ -247,3 +249,27 @@ def test_the_plan_tells_whether_it_can_be_undone(indexed: Shop) -> None:
 
     planned = "Planned operations:\nshop.0002_x\n    SQL file project.001_a -> "
     assert (can.stdout, cannot.stdout) == (f"{planned}001_a.down.sql\n", f"{planned}IRREVERSIBLE\n")
+
+
+@pytest.fixture
+def meddling(indexed: Shop) -> Iterator[None]:
+    """Somebody deletes the row when the way back is about to begin."""
+
+    def delete(**_: object) -> None:
+        indexed.query("DELETE FROM schema_migrations WHERE label = 'project' RETURNING 1")
+
+    indexed.migrate(check=True)
+    signals.migration_started.connect(delete)
+    yield
+    signals.migration_started.disconnect(delete)
+
+
+def test_a_row_that_somebody_removes_meanwhile_stops_it(indexed: Shop, meddling: None) -> None:
+    stopped = indexed.migrate("0001")
+
+    assert (stopped.returncode, stopped.error) == (
+        4,
+        "The record of project.001_a was changed or removed meanwhile, by somebody else.\n\n"
+        "  Next: Look at it: python manage.py sqlmigrate_status",
+    )
+    assert (indexed.has("a_m"), indexed.django()) == (True, ["0001_x", "0002_x"])

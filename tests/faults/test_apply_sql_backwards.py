@@ -128,3 +128,22 @@ def test_a_connection_that_is_lost_leaves_it_half_undone(shop: FaultySite) -> No
     assert (shop.recorded(), django(shop)) == ([("001_a", "partial")], ["0001_x", "0002_x"])
     assert migrate(shop, "0001").returncode == 0
     assert (shop.has("a_m"), shop.recorded()) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        ("die_before_a_statement_that_is_journalled", [None, None]),
+        ("die_before_a_done_statement_is_journalled", [True, None]),
+    ],
+)
+def test_a_runner_that_dies_beside_a_statement_is_followed_by_one_that_looks(
+    shop: FaultySite, fault: str, found: list[object]
+) -> None:
+    died = migrate(shop, "0001", FAULT=fault)
+    assert (died.returncode, shop.recorded()) == (-signal.SIGKILL, [("001_a", "partial")]), died
+
+    done = migrate(shop, "0001")
+
+    assert (done.returncode, shop.has("a_m"), shop.has("a_n"), shop.recorded()) == (0, False, False, []), done
+    assert [event["detail"].get("found") for event in shop.events("statement_finished")[-2:]] == found
