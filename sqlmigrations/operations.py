@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.core.management.base import CommandError
 from django.db import router
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations import Migration
-from django.db.migrations.exceptions import IrreversibleError
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation, OperationCategory
 from django.db.migrations.state import ProjectState
 
@@ -22,7 +17,6 @@ from sqlmigrations.types import Direction
 
 if TYPE_CHECKING:
     from sqlmigrations.enclosed import Enclosed
-    from sqlmigrations.exceptions import SqlMigrationsError
     from sqlmigrations.parser import Script
     from sqlmigrations.wrapped import Wrapper
 
@@ -135,14 +129,16 @@ class ApplySQL(Operation):
 
     def _obstacle(self) -> str:
         from sqlmigrations.enclosed import obstacle
+        from sqlmigrations.whereabouts import home
 
-        return obstacle(self.label, self.name, _home(self))
+        return obstacle(self.label, self.name, home(self))
 
     def _perform(self, app_label: str, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
-        from sqlmigrations import receivers
+        from sqlmigrations import receivers, whereabouts
         from sqlmigrations.enclosed import Enclosed
+        from sqlmigrations.management.relaying import answering
 
-        alias, wrapper = editor.connection.alias, _wrapper(self, app_label, editor)
+        alias, wrapper = editor.connection.alias, whereabouts.wrapper(self, app_label, editor)
         if editor.connection.vendor != "postgresql":
             raise CommandError(
                 f"{self.describe()} is for PostgreSQL, and {alias!r} is {editor.connection.display_name}. "
@@ -150,7 +146,7 @@ class ApplySQL(Operation):
                 "or let the alias lead to PostgreSQL.",
                 returncode=_USAGE,
             )
-        with _answering(wrapper, alias, direction):
+        with answering(wrapper, alias, direction):
             engine = Enclosed(wrapper, alias)
             if getattr(editor, "collect_sql", False):
                 _collect(editor, engine.script(self.label, self.name, direction))
@@ -172,99 +168,8 @@ def _heard(engine: Enclosed, wrapper: Wrapper) -> Iterator[None]:
         yield
 
 
-def _home(operation: ApplySQL) -> Wrapper | None:
-    """The migration the operation stands in, where its module is loaded: Django tells an operation nothing of it."""
-    from sqlmigrations.wrapped import Wrapper
-
-    for app in (config.label for config in apps.get_app_configs()):
-        for name, migration in _loaded(app).items():
-            if _stands_in(operation, migration.operations):
-                return Wrapper(app, name, in_transaction=migration.atomic, is_atomic=migration.atomic)
-    return None
-
-
-def _loaded(app: str) -> dict[str, type[Migration]]:
-    """The migrations of an app whose modules are loaded, by name."""
-    package, _ = MigrationLoader.migrations_module(app)
-    return {
-        name.rpartition(".")[2]: module.Migration
-        for name, module in list(sys.modules.items())
-        if name.rpartition(".")[0] == package and isinstance(getattr(module, "Migration", None), type)
-    }
-
-
-def _wrapper(operation: ApplySQL, app: str, editor: BaseDatabaseSchemaEditor) -> Wrapper:
-    """The migration the operation stands in: Django tells an operation only the app."""
-    from sqlmigrations.wrapped import Wrapper
-
-    found = _loaded(app)
-    name = next((name for name, migration in found.items() if _stands_in(operation, migration.operations)), "")
-    return Wrapper(
-        app=app,
-        name=name,
-        replaces=tuple((app, old) for app, old in found[name].replaces) if name else (),
-        siblings=frozenset(found),
-        in_transaction=editor.connection.in_atomic_block,
-        is_atomic=bool(getattr(editor, "atomic_migration", False)),
-        before=_before(app, found[name].dependencies if name else ()),
-    )
-
-
-def _before(app: str, dependencies: Sequence[tuple[str, str]]) -> str:
-    """The migration that is left when the one with these dependencies is taken back."""
-    named = (name for other, name in dependencies if other == app and not name.startswith("__"))
-    return next(named, "zero")
-
-
-def _stands_in(operation: ApplySQL, operations: Sequence[Operation]) -> bool:
-    """Whether it is one of them, or of those that ``SeparateDatabaseAndState`` holds."""
-    return any(
-        each is operation or _stands_in(operation, getattr(each, "database_operations", ())) for each in operations
-    )
-
-
 def _collect(editor: BaseDatabaseSchemaEditor, script: Script) -> None:
     """Prints the statements of a file in a form that psql takes, without a BEGIN and COMMIT around them."""
     for statement in script.statements:
         data = "" if statement.data is None else f"\n{statement.copy_data}\\."
         editor.collected_sql.append(f"{statement.text.rstrip(';')};{data}")
-
-
-@contextmanager
-def _answering(wrapper: Wrapper, alias: str, direction: Direction) -> Iterator[None]:
-    """A block whose errors leave as the commands of Django take them, and that tells whom it waits for."""
-    from sqlmigrations import glimpses, signals
-    from sqlmigrations.exceptions import Irreversible, SqlMigrationsError
-
-    def tell(database: str, holder: object, is_orphan: bool = False, **_: object) -> None:
-        if database == alias:
-            sys.stderr.write(f"\n  {glimpses.awaited(holder, is_orphan=is_orphan)}\n")
-
-    signals.lock_waiting.connect(tell, weak=False)
-    try:
-        yield
-    except Irreversible as error:
-        raise IrreversibleError(_text(error, wrapper.command(direction), alias)) from error
-    except SqlMigrationsError as error:
-        raise CommandError(_text(error, wrapper.command(direction), alias), returncode=int(error.exit_code)) from error
-    finally:
-        signals.lock_waiting.disconnect(tell)
-
-
-_RUN_AGAIN = re.compile(r"python manage\.py sqlmigrate_apply(?: --wait-for-db \d+)?(?! [\w-])")
-# What an option of sqlmigrate_apply could do.
-_OPTIONS = (
-    ("with --lock-wait 300", "with SQLMIGRATIONS['LOCK_WAIT']"),
-    (", or run once with --allow-late", ""),
-)
-
-
-def _text(error: SqlMigrationsError, command: str, alias: str) -> str:
-    """The error for people, with the commands that are typed where Django migrates."""
-    from sqlmigrations.guidance import addressed
-    from sqlmigrations.management.rendering import error_text
-
-    text = _RUN_AGAIN.sub(command, error_text(error))
-    for option, instead in _OPTIONS:
-        text = text.replace(option, instead)
-    return addressed(text, alias)
