@@ -94,7 +94,7 @@ class Bookkeeper:
         """
         if row is None:
             return None
-        if row.state == "applied":
+        if not row.is_half_done:
             raise AlreadyRecorded
         return Far(row.statements_done, str(row.metadata.get(DONE_CHECKSUM)))
 

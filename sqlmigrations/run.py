@@ -227,7 +227,7 @@ class Run:
         """Whether the row that was in the way is the migration we meant to apply."""
         migration = step.migration
         row = self._ledger.find(self._queries, migration.label, migration.key)
-        if row is None or row.checksum != migration.file.checksum or row.state != "applied":
+        if row is None or row.checksum != migration.file.checksum or row.is_half_done:
             raise IntegrityError(
                 f"Another run recorded {migration.label} {migration.key} meanwhile, with other content.",
                 remedy="Look at the two checkouts: python manage.py sqlmigrate_status",

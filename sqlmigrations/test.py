@@ -59,7 +59,7 @@ def _sow(alias: str, migration: SqlMigration, ledger: Ledger) -> None:
     if connections[alias].vendor != "postgresql":
         return
     _, rows = rights.read(Reader(alias), ledger)
-    if (migration.label, migration.key) not in {(row.label, row.key) for row in rows if row.state == "applied"}:
+    if (migration.label, migration.key) not in {(row.label, row.key) for row in rows if not row.is_half_done}:
         return
     try:
         replay(alias, migration)

@@ -67,7 +67,7 @@ class Unwinder(Bookkeeper):
         """
         if row is None and self._has_ended:
             raise AlreadyRecorded
-        if row is not None and row.state == "applied":
+        if row is not None and not row.is_half_done:
             return None
         before = retreat(row) if row is not None else None
         if before is None:

@@ -90,7 +90,7 @@ def build(
         SqlMigrationsError: Its way back is not fit to run. Nothing was changed, whichever it is.
     """
     begun = retreat(row)
-    if row.state != "applied" and begun is None:
+    if row.is_half_done and begun is None:
         raise PartialMigration(
             f"{row.id} is half done, so it cannot be undone as a whole. Nothing was changed.",
             remedy=f"When nothing of it is there, or you have undone it: {repair('resolve', row.id, '--redo')}",

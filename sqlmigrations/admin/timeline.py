@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
@@ -67,8 +66,6 @@ class Timeline:
     bars: tuple[Bar, ...]
     lines: tuple[Line, ...]
     left: str
-    first: datetime
-    last: datetime
     told: str
 
 
@@ -81,8 +78,6 @@ def timeline(runs: Sequence[PastRun]) -> Timeline | None:
         bars=tuple(_bar(run, RUNS - 1 - number) for number, run in enumerate(shown))[::-1],
         lines=tuple(Line(_percent(100 - _height(ms)), name) for ms, name in _SCALE_MS.items()),
         left=_percent(_LEFT),
-        first=shown[-1].started_at,
-        last=shown[0].started_at,
         told=_told(shown),
     )
 
