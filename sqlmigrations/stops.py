@@ -143,6 +143,9 @@ def _remedy(
     verdict, server = _verdict(judgement), base.server if base else None
     if verdict is Verdict.RUN and base and server and (base.blockers or server.sqlstate not in _SELF_CURED):
         yield base.remedy
+        if step.direction is Direction.BACKWARD:
+            yield f"It goes on at statement {number}, or begins again when what is above line {statement.line} was changed."
+            return
         yield f"It goes on at statement {number}: from line {statement.line} on the file may be changed, above it not."
     elif verdict is Verdict.RUN:
         yield f"{APPLY}   which goes on at statement {number}."

@@ -109,7 +109,7 @@ def test_a_later_statement_that_fails_leaves_it_half_undone(indexed: Shop) -> No
         "  Statement 1 is done and recorded. There was no index a_o before, and there is none now.\n"
         "  Next: If it was undone before, write IF EXISTS, so that the way back can be repeated. "
         "Then run  python manage.py migrate shop 0001_x\n"
-        "  It goes on at statement 2: from line 2 on the file may be changed, above it not.",
+        "  It goes on at statement 2, or begins again when what is above line 2 was changed.",
     )
     assert (state(indexed), indexed.django()) == (["partial"], ["0001_x", "0002_x"])
     assert (indexed.has("a_m"), indexed.has("a_n")) == (False, True)
