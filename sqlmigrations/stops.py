@@ -143,10 +143,11 @@ def _remedy(
     verdict, server = _verdict(judgement), base.server if base else None
     if verdict is Verdict.RUN and base and server and (base.blockers or server.sqlstate not in _SELF_CURED):
         yield base.remedy
+        far, line = f"It goes on at statement {number}", statement.line
         if step.direction is Direction.BACKWARD:
-            yield f"It goes on at statement {number}, or begins again when what is above line {statement.line} was changed."
-            return
-        yield f"It goes on at statement {number}: from line {statement.line} on the file may be changed, above it not."
+            yield f"{far}, or begins again when what is above line {line} was changed."
+        else:
+            yield f"{far}: from line {line} on the file may be changed, above it not."
     elif verdict is Verdict.RUN:
         yield f"{APPLY}   which goes on at statement {number}."
     elif isinstance(judgement, Judgement) and verdict in (Verdict.REBUILD, Verdict.FINISH):
