@@ -94,6 +94,25 @@ def test_a_server_whose_keeper_was_killed_is_stopped_by_the_next_that_leaves(fol
     assert folder.server is None
 
 
+def test_a_server_that_is_stopping_without_its_keeper_is_waited_for(folder: Folder) -> None:
+    process = folder.start()
+    line_of(process)
+    server = folder.server
+    assert server is not None
+    for pid in folder.processes():
+        if pid != server:
+            os.kill(pid, signal.SIGKILL)
+    os.kill(server, signal.SIGTERM)  # it waits for its clients, and takes no other one
+    assert wait_until(lambda: "stopping" in (folder.path / "data" / "postmaster.pid").read_text(), 20)
+
+    newcomer = folder.start(WHERE)
+    has_ended = wait_until(lambda: newcomer.poll() is not None, 2)
+    process.kill()
+
+    assert not has_ended
+    assert finish(newcomer) == (0, "invoices", "")
+
+
 def test_a_pid_file_of_a_killed_server_may_name_a_program_that_lives(folder: Folder) -> None:
     folder.run(WHERE)
     left = folder.path / "data" / "postmaster.pid"

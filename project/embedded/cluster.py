@@ -142,8 +142,17 @@ class Cluster:
             return []
 
     def _is_ready(self, pid: int) -> bool:
+        return self.pid == pid and self._state == "ready"
+
+    def _is_stopping(self) -> bool:
+        """Whether it still listens, and only to refuse whoever connects."""
+        pid = self.pid
+        return pid is not None and self._state == "stopping" and self.is_server(pid)
+
+    @property
+    def _state(self) -> str:
         lines = self._pid_file()
-        return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
+        return lines[7].strip() if len(lines) > 7 else ""
 
     @property
     def pid(self) -> int | None:
@@ -158,7 +167,8 @@ class Cluster:
         return Path(lines[4]) if len(lines) > 4 else self.data
 
     def answers(self) -> bool:
-        """Whether a server listens, asked without trusting any pid."""
+        """Whether a server listens, asked without trusting any pid; the end of one that is stopping is waited for."""
+        wait_until(lambda: not self._is_stopping(), SECONDS_TO_STOP)
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.sockets / f".s.PGSQL.{PORT}"))
