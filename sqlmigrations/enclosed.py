@@ -14,7 +14,7 @@ from sqlmigrations.guest import visit
 from sqlmigrations.integrity import compare
 from sqlmigrations.ledger import Tracking
 from sqlmigrations.loader import Loaded, load
-from sqlmigrations.parser import Script, parse
+from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.plan import Plan
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark, Telling
@@ -36,10 +36,10 @@ def obstacle(label: str, name: str, wrapper: Wrapper | None) -> str:
     try:
         settings = conf.load()
         sources = [source for source in conf.sources(settings) if source.label == label]
-        migration = wayback.file_of(load(sources, settings.ignore), label, name)
+        migration = load(sources, settings.ignore).find(label, name)
     except ConfigurationError:
         return ""
-    return wayback.obstacle(parse(migration), wrapper) if migration else ""
+    return wayback.obstacle(outline(migration), wrapper) if migration else ""
 
 
 class Work(NamedTuple):
@@ -92,7 +92,7 @@ class Enclosed(Executor):
 
         def plan(queries: Queries, rows: Sequence[Applied]) -> Work | None:
             terms = self._terms(DEFAULTS, loaded)
-            if parse(migration).directives.django_depends:
+            if outline(migration).directives.django_depends:
                 terms = replace(terms, django=django_graph.read(self.database))
             made = wrapped.build(loaded, compare(loaded, rows), migration, terms, self._wrapper)
             return None if made is None else Work(made, Recorder(self.ledger, self._telling), RunMode.APPLY)
@@ -124,7 +124,7 @@ class Enclosed(Executor):
 
     def _down(self, queries: Queries, loaded: Loaded, row: Applied) -> SqlFile | None:
         """The way back as the file has it, for it may have been corrected; else as it was kept."""
-        migration = wayback.file_of(loaded, row.label, row.name)
+        migration = loaded.find(row.label, row.name)
         if migration is not None and migration.down is not None:
             return migration.down
         begun = retreat(row)

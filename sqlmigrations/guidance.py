@@ -173,6 +173,12 @@ def addressed(text: str, database: str) -> str:
     return _OUR_COMMANDS.sub(rf"\g<0>{on(database)}", text)
 
 
+def operation(id: str) -> str:
+    """How a migration of Django's applies the file of a migration, ``label.NNN_slug``."""
+    label, _, name = id.partition(".")
+    return f'ApplySQL("{label}", "{name}")'
+
+
 def repair(action: str, id: str, *options: str) -> str:
     """The command by which a person decides about the record of a migration, ``label.NNN_slug``."""
     label, _, name = id.partition(".")

@@ -43,6 +43,10 @@ class Loaded:
         """Of the files of all migrations."""
         return [migration.file.checksum for migration in self.migrations]
 
+    def find(self, label: str, name: str) -> SqlMigration | None:
+        """The migration whose files are called so; ``None`` when there is none."""
+        return next((m for m in self.migrations if (m.label, m.name) == (label, name)), None)
+
 
 @dataclass(slots=True)
 class _Folder:

@@ -91,8 +91,7 @@ class ApplySQL(Operation):
         Raises:
             CommandError: It was not applied; the message says why and what next, its cause is the error itself.
         """
-        if router.allow_migrate(schema_editor.connection.alias, app_label, **self.hints):
-            self._perform(app_label, schema_editor, Direction.FORWARD)
+        self._perform(app_label, schema_editor, Direction.FORWARD)
 
     def database_backwards(
         self,
@@ -107,8 +106,7 @@ class ApplySQL(Operation):
             IrreversibleError: It has none, and none was kept.
             CommandError: It was not undone; the message says why and what next, its cause is the error itself.
         """
-        if router.allow_migrate(schema_editor.connection.alias, app_label, **self.hints):
-            self._perform(app_label, schema_editor, Direction.BACKWARD)
+        self._perform(app_label, schema_editor, Direction.BACKWARD)
 
     @property
     def reversible(self) -> bool:  # type: ignore[override]  # a property, as of RunSQL
@@ -134,11 +132,14 @@ class ApplySQL(Operation):
         return obstacle(self.label, self.name, home(self))
 
     def _perform(self, app_label: str, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
+        alias = editor.connection.alias
+        if not router.allow_migrate(alias, app_label, **self.hints):
+            return
         from sqlmigrations import receivers, whereabouts
         from sqlmigrations.enclosed import Enclosed
         from sqlmigrations.management.relaying import answering
 
-        alias, wrapper = editor.connection.alias, whereabouts.wrapper(self, app_label, editor)
+        wrapper = whereabouts.wrapper(self, app_label, editor)
         if editor.connection.vendor != "postgresql":
             raise CommandError(
                 f"{self.describe()} is for PostgreSQL, and {alias!r} is {editor.connection.display_name}. "

@@ -57,6 +57,10 @@ class Script:
     faults: tuple[Finding, ...]
     dangers: tuple[Finding, ...]
 
+    def gone_on_with(self) -> Script:
+        """As it runs when it is half done: the rest may all fit into one transaction, its record does not."""
+        return replace(self, mode=Mode.STATEMENTS)
+
 
 def parse(migration: SqlMigration) -> Script:
     """Parses the text of a migration; never raises for what is in it."""

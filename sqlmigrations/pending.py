@@ -16,7 +16,6 @@ from sqlmigrations.types import (
     Finding,
     Hold,
     MigrationStatus,
-    Mode,
     Severity,
     SqlMigration,
     State,
@@ -135,8 +134,7 @@ def _pending(
             continue
         script = read(entry.migration)
         if begun:
-            # What is left of it may all fit into one transaction; its record does not.
-            script = replace(script, mode=Mode.STATEMENTS)
+            script = script.gone_on_with()
         alias = script.directives.database
         faults += script.faults
         if alias is not None and alias not in terms.databases:

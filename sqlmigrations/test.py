@@ -71,7 +71,7 @@ def _sow(alias: str, migration: SqlMigration, ledger: Ledger) -> None:
 def _migration(seed: str, settings: Settings) -> SqlMigration:
     label, _, name = seed.partition(".")
     sources = [source for source in conf.sources(settings) if source.label == label]
-    for migration in load(sources, settings.ignore).migrations:
-        if migration.name == name:
-            return migration
-    raise ConfigurationError(f"sql_seeds names {seed}, and there is no such file.")
+    migration = load(sources, settings.ignore).find(label, name)
+    if migration is None:
+        raise ConfigurationError(f"sql_seeds names {seed}, and there is no such file.")
+    return migration

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlmigrations import graph
 from sqlmigrations.directives import LATEST
-from sqlmigrations.guidance import APPLY, migrate, on
+from sqlmigrations.guidance import APPLY, migrate, on, operation
 from sqlmigrations.parser import Script
 from sqlmigrations.types import DjangoHistory, DjangoMigration, DjangoNode, Finding, Hold, Mode, Severity
 
@@ -114,14 +114,13 @@ def _wrapped_wrongly(script: Script, named: DjangoMigration, django: DjangoHisto
         return [_unknown(script, named, django)]
     if named.app in django.unmigrated:
         return []
-    operation = f'ApplySQL("{migration.label}", "{migration.name}")'
     wrappers = django.wrappers.get(migration.id, ())
     if not wrappers:
-        message = f"Runs in {named.id}, but no migration of {named.app} has the operation {operation}."
+        message = f"Runs in {named.id}, but no migration of {named.app} has the operation {operation(migration.id)}."
         return [_finding(script, "runs-in", message, f"Add it to {named.app}.{named.name}.", named.line)]
     if node not in [django.nodes[key] for key in wrappers]:
         actual = ".".join(wrappers[-1])
-        message = f"Runs in {named.id}, but it is {actual} that has the operation {operation}."
+        message = f"Runs in {named.id}, but it is {actual} that has the operation {operation(migration.id)}."
         return [_finding(script, "runs-in", message, f"Write -- runs-in: django:{actual}", named.line)]
     return [_faked(script, named, database)] if node.is_applied else []
 

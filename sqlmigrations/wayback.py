@@ -32,11 +32,6 @@ def row_of(rows: Iterable[Applied], label: str, name: str) -> Applied | None:
     return next((row for row in rows if (row.label, row.key) == (label, key)), None)
 
 
-def file_of(loaded: Loaded, label: str, name: str) -> SqlMigration | None:
-    """The file as it is at hand."""
-    return next((m for m in loaded.migrations if (m.label, m.name) == (label, name)), None)
-
-
 def obstacle(script: Script, wrapper: Wrapper | None = None) -> str:
     """Why a file cannot be undone, as far as the files tell; empty when it can.
 
@@ -112,8 +107,7 @@ def build(
         refusal.message = f"The way back of {row.id} is not fit to run; nothing was changed."
         raise refusal
     if begun is not None:
-        # What is left of it may all fit into one transaction; its record does not.
-        script = replace(script, mode=Mode.STATEMENTS)
+        script = script.gone_on_with()
     if script.mode is Mode.STATEMENTS and wrapper.in_transaction:
         raise Irreversible(
             f"{row.id} cannot be undone in {wrapper.id}: its way back {_ALONE}, and the migration is one. "
@@ -137,7 +131,7 @@ def _refuse_overtaken(loaded: Loaded, table: str, rows: Sequence[Applied], row: 
     if not above:
         return
     names = ", ".join(each.id for each in above)
-    newest = file_of(loaded, above[-1].label, above[-1].name)
+    newest = loaded.find(above[-1].label, above[-1].name)
     remedy = "Undo them first, the newest first."
     if newest is not None and newest.down is not None:
         file = shlex.quote(newest.down.location)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlmigrations import graph, halves, waiting
 from sqlmigrations import plan as planning
 from sqlmigrations.exceptions import ConfigurationError, IntegrityError, PartialMigration, SqlMigrationsError
+from sqlmigrations.guidance import APPLY, migrate
 from sqlmigrations.integrity import Comparison
 from sqlmigrations.loader import Loaded
-from sqlmigrations.parser import Script, parse
+from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.pending import Terms, belongs
 from sqlmigrations.plan import Plan
 from sqlmigrations.target import unknown_label
@@ -72,8 +73,7 @@ class Wrapper:
 
     def command(self, direction: Direction = Direction.FORWARD) -> str:
         """What is typed to try again."""
-        to = f" {self.before}" if direction is Direction.BACKWARD else ""
-        return f"python manage.py migrate {self.app}{to}"
+        return migrate(self.app, self.before if direction is Direction.BACKWARD else "")
 
     def is_meant(self, named: DjangoMigration) -> bool:
         """Whether a ``runs-in:`` line names it, or one it replaces, or one that went when a squash was cleaned up."""
@@ -92,11 +92,9 @@ def find(loaded: Loaded, label: str, name: str) -> SqlMigration:
     labels = [source.label for source in loaded.sources]
     if label not in labels:
         raise unknown_label(label, labels)
-    known = [migration for migration in loaded.migrations if migration.label == label]
-    for migration in known:
-        if migration.name == name:
-            return migration
-    names = [migration.name for migration in known]
+    if (migration := loaded.find(label, name)) is not None:
+        return migration
+    names = [migration.name for migration in loaded.migrations if migration.label == label]
     near = difflib.get_close_matches(name, names, n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"Its newest are: {', '.join(names[-5:]) or 'none'}."
     folder = next(source.folder for source in loaded.sources if source.label == label)
@@ -126,8 +124,7 @@ def build(
     _refuse_waiting(comparison, script, terms)
     _refuse_unmet(script, terms, wrapper)
     if entry.progress is not None:
-        # What is left of it may all fit into one transaction; its record does not.
-        script = replace(script, mode=Mode.STATEMENTS)
+        script = script.gone_on_with()
     scripts = [*(parse(each) for each in own if each), script]
     plan = planning.compose(scripts, comparison, terms, planning.late([script], comparison, terms))
     if (refusal := plan.refusal()) is not None:
@@ -187,7 +184,7 @@ def refuse_mode(script: Script, wrapper: Wrapper) -> None:
 
 def _refuse_waiting(comparison: Comparison, script: Script, terms: Terms) -> None:
     """What it waits for has to be applied: nothing else is pulled in."""
-    waited_for = [parse(each) for each in _before(comparison, script)]
+    waited_for = [outline(each) for each in _before(comparison, script)]
     here = [each for each in waited_for if belongs(each, terms)]
     if not here:
         return
@@ -227,10 +224,9 @@ def _commands(waited_for: Iterable[Script]) -> list[str]:
     commands: dict[str, str] = {}
     for each in waited_for:
         migration, wrapper = each.migration, each.directives.runs_in
-        command = f"python manage.py sqlmigrate_apply {migration.label} {migration.digits}"
-        key = migration.label
+        key, command = migration.label, f"{APPLY} {migration.label} {migration.digits}"
         if wrapper is not None:
-            key, command = wrapper.id, f"python manage.py migrate {wrapper.app} {wrapper.name}"
+            key, command = wrapper.id, migrate(wrapper.app, wrapper.name)
         commands[key] = command
     return list(commands.values())
 

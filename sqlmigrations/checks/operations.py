@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from sqlmigrations.checks.wrappers import Wrapping, read
+from sqlmigrations.guidance import operation
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import outline, parse
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlMigration
@@ -43,7 +44,7 @@ def _between(migration: SqlMigration, key: Key, wrapping: Wrapping) -> Iterator[
         nodes[other] == node for other in wrapping.history.wrappers[migration.id]
     ):
         message = f"It runs in {runs_in.id}, and {'.'.join(key)} applies it as well."
-        remedy = f"Take {_operation(migration.id)} out of {'.'.join(key)}, where Django has not applied it anywhere."
+        remedy = f"Take {operation(migration.id)} out of {'.'.join(key)}, where Django has not applied it anywhere."
         yield _about(migration, DISAGREEING, message, remedy)
     if key in wrapping.atomic and _wants_its_own(migration):
         message = f"It cannot run in the transaction of another, and {'.'.join(key)}, which applies it, is one."
@@ -56,15 +57,10 @@ def _wants_its_own(migration: SqlMigration) -> bool:
 
 
 def _missing(id: str, key: Key, files: dict[str, SqlMigration]) -> Finding:
-    message = f"{'.'.join(key)} has the operation {_operation(id)}, and there is no such file."
+    message = f"{'.'.join(key)} has the operation {operation(id)}, and there is no such file."
     near = difflib.get_close_matches(id, files, n=1)
-    remedy = f"Write {_operation(near[0])}." if near else "Restore the file, or take the operation out."
+    remedy = f"Write {operation(near[0])}." if near else "Restore the file, or take the operation out."
     return Finding(MISSING, Severity.ERROR, message, remedy)
-
-
-def _operation(id: str) -> str:
-    label, _, name = id.partition(".")
-    return f'ApplySQL("{label}", "{name}")'
 
 
 def _settled(migration: SqlMigration) -> Directives:
