@@ -92,14 +92,14 @@ def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:
     for key in loader.graph.nodes:
         nodes[key] = _node(loader, key, key)
     for key, migration in loader.replacements.items():
-        into = _standing(loader, key)
+        into = standing(loader, key)
         if into not in loader.graph.nodes:
             # A squash that is applied in part is not in the graph: its parts are, one by one.
-            into = _standing(loader, migration.replaces[-1])
+            into = standing(loader, migration.replaces[-1])
         nodes[key] = _node(loader, key, into)
         for app, name in migration.replaces:
             if (app, name) not in loader.graph.nodes:
-                nodes[app, name] = _node(loader, (app, name), _standing(loader, (app, name)))
+                nodes[app, name] = _node(loader, (app, name), standing(loader, (app, name)))
     for app in loader.migrated_apps:
         leaves, roots = loader.graph.leaf_nodes(app), loader.graph.root_nodes(app)
         nodes[app, LATEST] = DjangoNode(app, "", _all_applied(loader, leaves))
@@ -109,7 +109,7 @@ def _nodes(loader: MigrationLoader) -> dict[Key, DjangoNode]:
     return nodes
 
 
-def _standing(loader: MigrationLoader, key: Key) -> Key:
+def standing(loader: MigrationLoader, key: Key) -> Key:
     """What stands in the graph for a migration that was replaced; from Django 6.0 on a squash may be squashed too."""
     while key not in loader.graph.nodes:
         over = [squash for squash, migration in loader.replacements.items() if key in migration.replaces]
@@ -162,8 +162,14 @@ def _wrappers(loader: MigrationLoader) -> dict[str, tuple[Key, ...]]:
 
 def files_of(operations: Iterable[Any]) -> Iterator[str]:
     """The ids of the SQL files that operations apply, those within ``SeparateDatabaseAndState`` too."""
-    for operation in operations:
+    for operation in every(operations):
         # By its name: the operation stands above this module, and a site may have derived its own from it.
         if any(kind.__name__ == "ApplySQL" for kind in type(operation).__mro__):
             yield f"{operation.label}.{operation.name}"
-        yield from files_of(getattr(operation, "database_operations", ()))
+
+
+def every(operations: Iterable[Any]) -> Iterator[Any]:
+    """The operations, each followed by those that it holds, as ``SeparateDatabaseAndState`` does."""
+    for operation in operations:
+        yield operation
+        yield from every(getattr(operation, "database_operations", ()))

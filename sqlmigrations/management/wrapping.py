@@ -14,7 +14,7 @@ from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.loader import MigrationLoader
 
 from sqlmigrations.directives import FIRST, LATEST
-from sqlmigrations.django_graph import fault
+from sqlmigrations.django_graph import fault, standing
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.parser import outline
 from sqlmigrations.types import DjangoMigration, SqlMigration
@@ -153,9 +153,8 @@ def _keys(loader: MigrationLoader, named: DjangoMigration) -> list[Key]:
     if named.name == FIRST:
         roots: list[Key] = loader.graph.root_nodes(named.app)
         return roots
-    key = (named.app, named.name)
-    squashes = [squash for squash, migration in loader.replacements.items() if key in migration.replaces]
-    return [each for each in (key, *squashes) if each in loader.graph.nodes][:1]
+    key = standing(loader, (named.app, named.name))
+    return [key] if key in loader.graph.nodes else []
 
 
 def _nearest(keys: Iterable[Key], loader: MigrationLoader) -> tuple[Key, ...]:
