@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlmigrations import __version__, provenance
 from sqlmigrations.backends.base import Queries
@@ -157,8 +157,12 @@ class Recorder:
         else:
             # What was prepared may be gone as well.
             sql = RESTORE_ROLE + CHECK_CONSTRAINTS + RESTORE_PATH + ";".join(self._complete)
+        self._end(session, f"{sql}{back}", params)
+
+    def _end(self, session: Session, closing: str, params: Sequence[object]) -> None:
+        """Sends the closing message, whose event has empty columns where it must not take effect."""
         try:
-            session.connection.query(f"{sql}{back}{session.tenure.commit}", params)
+            session.connection.query(closing + session.tenure.commit, params)
         except StatementFailed as failed:
             server = failed.server
             if server.sqlstate == _NOT_NULL and server.table == f"{self._schema}.{EVENTS}":

@@ -10,14 +10,13 @@ from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import IntegrityError, LockLost, LockNotObtained, StatementFailed
 from sqlmigrations.keeping import KEEP, contents, kept
-from sqlmigrations.ledger import EVENTS, Ledger
+from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import CHECK_CONSTRAINTS, RESTORE_PATH, RESTORE_ROLE, Recorder
-from sqlmigrations.records import Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled, Telling
+from sqlmigrations.records import Claim, Ran, RunMark, Settled, Telling
 from sqlmigrations.types import Applied
 
 _LOCK_TIMEOUT = "55P03"
-_NOT_NULL = "23502"
 
 # The fence: whoever else goes back waits here. A row that stays as it is says the truth if the way back breaks off.
 _SEIZE = """
@@ -97,22 +96,15 @@ class Remover(Recorder):
             RowRemoved: It is, but the row is gone; the transaction has failed.
             StatementFailed: A deferred constraint does not hold, or the connection went away.
         """
-        row, by, texts = self._row, provenance.collect(), kept(claim.step.migration, claim.step.passwords)
+        row, by = self._row, provenance.collect()
+        texts = kept(claim.step.migration, claim.step.passwords) if run.keep_sql else []
         back, settings = session.tenure.hand_back(session.role)
         detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, **run.marks}
-        texts = texts if run.keep_sql else []
         params: list[object] = [session.role, *contents(texts), *self._what, claim.xid, str(run.id)]
         params += [row.label, row.key, row.name, by.os_user, by.host, by.pid, by.git_commit]
         params += [json.dumps({**detail, "down_checksum": claim.step.migration.file.checksum}), *settings]
         remove = f"{KEEP};{_REMOVE}".format(**self.names)
-        sql = f"{RESTORE_ROLE}{CHECK_CONSTRAINTS}{RESTORE_PATH}{remove}{back}{session.tenure.commit}"
-        try:
-            session.connection.query(sql, params)
-        except StatementFailed as failed:
-            server = failed.server
-            if server.sqlstate == _NOT_NULL and server.table.endswith(f".{EVENTS}"):
-                raise (NotRecorded if server.column == "run_id" else RowRemoved) from None
-            raise
+        self._end(session, f"{RESTORE_ROLE}{CHECK_CONSTRAINTS}{RESTORE_PATH}{remove}{back}", params)
 
     def withdraw(self, queries: Queries, claim: Claim) -> None:
         """See ``Recorder``; nothing was written before its end."""

@@ -133,9 +133,7 @@ def acquire(session: Session, key: LockKey, wait_ms: int, on_wait: Callable[[Hol
             connection.query("ROLLBACK")
         return bool(obtained)
 
-    waited, obtained = _poll(connection, obtains, wait_ms, lambda: on_wait(holder(connection, key)))
-    if not obtained:
-        raise _not_obtained(holder(connection, key), waited)
+    _wait(connection, key, obtains, wait_ms, on_wait, _not_obtained)
     return HeldLock(token)
 
 
@@ -149,9 +147,7 @@ def join(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[
     def obtains() -> bool:
         return bool(connection.query("SELECT pg_catalog.pg_try_advisory_xact_lock(%s)", [key.value])[0][0])
 
-    waited, obtained = _poll(connection, obtains, wait_ms, lambda: on_wait(holder(connection, key)))
-    if not obtained:
-        raise _not_obtained(holder(connection, key), waited)
+    _wait(connection, key, obtains, wait_ms, on_wait, _not_obtained)
     return HeldLock(None)
 
 
@@ -165,9 +161,7 @@ def hold(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[
     def obtains() -> bool:
         return bool(connection.query("SELECT pg_catalog.pg_try_advisory_lock(%s)", [key.value])[0][0])
 
-    waited, obtained = _poll(connection, obtains, wait_ms, lambda: on_wait(holder(connection, key)))
-    if not obtained:
-        raise _still_running(holder(connection, key), waited)
+    _wait(connection, key, obtains, wait_ms, on_wait, _still_running)
 
 
 def await_end(connection: Connection, key: LockKey, wait_ms: int, on_wait: Callable[[Holder | None], None]) -> None:
@@ -176,28 +170,27 @@ def await_end(connection: Connection, key: LockKey, wait_ms: int, on_wait: Calla
     Raises:
         LockNotObtained: Somebody held it all the time.
     """
-    waited, is_free = _poll(
-        connection, lambda: holder(connection, key) is None, wait_ms, lambda: on_wait(holder(connection, key))
-    )
-    if not is_free:
-        raise _still_running(holder(connection, key), waited)
+    _wait(connection, key, lambda: holder(connection, key) is None, wait_ms, on_wait, _still_running)
 
 
-def _poll(
-    connection: Connection, obtains: Callable[[], bool], wait_ms: int, tell: Callable[[], None]
-) -> tuple[float, bool]:
-    """How long it was tried, seconds, and whether it succeeded."""
+def _wait(
+    connection: Connection,
+    key: LockKey,
+    obtains: Callable[[], bool],
+    wait_ms: int,
+    on_wait: Callable[[Holder | None], None],
+    refusal: Callable[[Holder | None, float], LockNotObtained],
+) -> None:
+    """Polls; where it was in vain it raises the refusal, of who has the lock and of the seconds it was waited."""
     started = time.monotonic()
     announced = False
-    while True:
-        if obtains():
-            return time.monotonic() - started, True
+    while not obtains():
         waited = time.monotonic() - started
         if waited * 1000 >= wait_ms:
-            return waited, False
+            raise refusal(holder(connection, key), waited)
         if waited >= _ANNOUNCE_AFTER_S and not announced:
             announced = True
-            tell()
+            on_wait(holder(connection, key))
         connection.interruption.pause(min(random.uniform(*_POLL_S), max(0.0, wait_ms / 1000 - waited)))
 
 
