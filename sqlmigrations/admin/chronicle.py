@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from sqlmigrations.admin import story, words
 from sqlmigrations.admin.links import Links
 from sqlmigrations.models import SchemaMigrationEvent
+
+SHOWN_EVENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,12 @@ class Entry:
     def run(self) -> str:
         """The run as far as people read it."""
         return str(self.event.run_id)[:8]
+
+
+def excerpt(events: QuerySet[SchemaMigrationEvent], links: Links) -> tuple[list[Entry], bool]:
+    """The first of them without single statements, in their order, and whether there are more."""
+    found = list(events.exclude(event__in=words.SINGLE_STATEMENTS)[: SHOWN_EVENTS + 1])
+    return entries(found[:SHOWN_EVENTS], links), len(found) > SHOWN_EVENTS
 
 
 def entries(events: Iterable[SchemaMigrationEvent], links: Links) -> list[Entry]:

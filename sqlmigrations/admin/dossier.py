@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sqlmigrations.admin import words
-from sqlmigrations.admin.chronicle import Entry, entries
+from sqlmigrations.admin.chronicle import Entry, entries, excerpt
 from sqlmigrations.admin.links import Links
 from sqlmigrations.admin.readonly import Views
 from sqlmigrations.admin.sight import Sight
@@ -23,7 +23,7 @@ from sqlmigrations.types import State
 if TYPE_CHECKING:
     from sqlmigrations.closeup import Closeup
 
-SHOWN_EVENTS, SHOWN_FAILURES = 50, 10
+SHOWN_FAILURES = 10
 
 _AGREEMENT = {
     State.APPLIED: gettext_lazy("The file agrees with the record: the checksums are the same."),
@@ -83,7 +83,7 @@ def of(migration: SchemaMigration, seen: Sight, links: Links, views: Views) -> D
     if not views.events:
         return Dossier(agreement, state, found, why)
     of_it = SchemaMigrationEvent.objects.using(seen.alias).filter(label=migration.label, key=migration.key)
-    newest = list(of_it.exclude(event__in=words.SINGLE_STATEMENTS)[: SHOWN_EVENTS + 1])
+    newest, has_more = excerpt(of_it, links)
     failures = of_it.filter(event__in=words.FAILURES).order_by("id")[:SHOWN_FAILURES]
     return Dossier(
         agreement,
@@ -91,9 +91,9 @@ def of(migration: SchemaMigration, seen: Sight, links: Links, views: Views) -> D
         found,
         why,
         entries(failures, links),
-        entries(newest[:SHOWN_EVENTS], links),
+        newest,
         links.listing(SchemaMigrationEvent, migration=f"{migration.label}.{migration.key}"),
-        has_more=len(newest) > SHOWN_EVENTS,
+        has_more=has_more,
     )
 
 

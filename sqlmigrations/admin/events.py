@@ -12,14 +12,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from sqlmigrations.admin import story, words
-from sqlmigrations.admin.chronicle import entries
+from sqlmigrations.admin.chronicle import excerpt
 from sqlmigrations.admin.filters import DatabaseFilter, EventFilter, LabelFilter, MigrationFilter, RunFilter
 from sqlmigrations.admin.readonly import ReadOnlyAdmin
 from sqlmigrations.admin.sight import sight
 from sqlmigrations.ledger import EVENTS
 from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent
-
-SHOWN_EVENTS = 50
 
 
 class SchemaMigrationEventAdmin(ReadOnlyAdmin):
@@ -67,10 +65,8 @@ class SchemaMigrationEventAdmin(ReadOnlyAdmin):
         """To what, and the page of that while it is in force; events of a run have none."""
         if not event.label:
             return "-"
-        name, url = (
-            f"{event.label}.{event.name}",
-            self.links(event).page(SchemaMigration, getattr(event, "in_force", None)),
-        )
+        name = f"{event.label}.{event.name}"
+        url = self.links(event).page(SchemaMigration, getattr(event, "in_force", None))
         return format_html('<a href="{}">{}</a>', url, name) if url else name
 
     @admin.display(description=_("in words"))
@@ -101,12 +97,12 @@ class SchemaMigrationEventAdmin(ReadOnlyAdmin):
         """Adds what its detail says, and what else happened in its run."""
         if obj is not None:
             same_run = SchemaMigrationEvent.objects.using(obj._state.db).filter(run_id=obj.run_id).order_by("id")
-            shown = list(same_run.exclude(event__in=words.SINGLE_STATEMENTS)[: SHOWN_EVENTS + 1])
+            shown, has_more = excerpt(same_run, self.links(obj))
             context |= {
                 "facts": list(story.facts(obj.detail)),
                 "recorded": story.whole(obj.detail) if self.views(request).sql else "",
-                "of_the_run": entries(shown[:SHOWN_EVENTS], self.links(obj)),
-                "has_more": len(shown) > SHOWN_EVENTS,
+                "of_the_run": shown,
+                "has_more": has_more,
                 "run_url": self.links(obj).listing(SchemaMigrationEvent, run=str(obj.run_id)),
             }
         return super().render_change_form(request, context, add, change, form_url, obj)
