@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlmigrations import plan as planning
 from sqlmigrations.exceptions import IntegrityError, Irreversible, PartialMigration
 from sqlmigrations.guidance import on, repair
-from sqlmigrations.integrity import compare
+from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.pending import Terms
@@ -85,6 +85,20 @@ def build(
         SqlMigrationsError: Its way back is not fit to run. Nothing was changed, whichever it is.
     """
     begun = retreat(row)
+    text = _required(row, begun, down)
+    _refuse_overtaken(loaded, table, rows, row, terms)
+    script = parse(SqlMigration(row.label, row.version or 0, row.name, text))
+    plan = _sound(script, row, replace(compare(loaded, rows), newest={}), terms)
+    if begun is not None:
+        script = script.gone_on_with()
+    _refuse_within(script, row, wrapper)
+    (step,) = plan.steps
+    progress = None if begun is None else _progress(script, begun)
+    return replace(plan, steps=(replace(step, script=script, direction=Direction.BACKWARD, progress=progress),))
+
+
+def _required(row: Applied, begun: Retreat | None, down: SqlFile | None) -> SqlFile:
+    """The way back, where there is one and it is for somebody to go."""
     if row.is_half_done and begun is None:
         raise PartialMigration(
             f"{row.id} is half done, so it cannot be undone as a whole. Nothing was changed.",
@@ -97,17 +111,22 @@ def build(
             f"{row.id} cannot be undone: there is no {row.name}.down.sql, and none was kept. Nothing was changed.",
             remedy=f"Write {row.name}.down.sql beside it.",
         )
-    _refuse_overtaken(loaded, table, rows, row, terms)
-    script = parse(SqlMigration(row.label, row.version or 0, row.name, down))
+    return down
+
+
+def _sound(script: Script, row: Applied, comparison: Comparison, terms: Terms) -> Plan:
+    """The plan, where the way back holds something and may be run."""
     if not script.statements and not script.faults:
         raise Irreversible(f"{row.id} cannot be undone: its way back {_EMPTY}. Nothing was changed.")
-    comparison = replace(compare(loaded, rows), newest={})
     plan = planning.compose([script], comparison, terms, script.faults)
     if (refusal := plan.refusal()) is not None:
         refusal.message = f"The way back of {row.id} is not fit to run; nothing was changed."
         raise refusal
-    if begun is not None:
-        script = script.gone_on_with()
+    return plan
+
+
+def _refuse_within(script: Script, row: Applied, wrapper: Wrapper) -> None:
+    """What cannot be done in a transaction that is Django's."""
     if script.mode is Mode.STATEMENTS and wrapper.in_transaction:
         raise Irreversible(
             f"{row.id} cannot be undone in {wrapper.id}: its way back {_ALONE}, and the migration is one. "
@@ -115,9 +134,6 @@ def build(
             remedy=wrapper.remedy,
         )
     refuse_mode(script, wrapper)
-    (step,) = plan.steps
-    progress = None if begun is None else _progress(script, begun)
-    return replace(plan, steps=(replace(step, script=script, direction=Direction.BACKWARD, progress=progress),))
 
 
 def _progress(script: Script, begun: Retreat) -> Progress:
