@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 from django.conf import settings
 
 from project.embedded.server import Server
+from sqlmigrations.backends.base import Connection
 from tests.embedded import Folder, lend
 from tests.inprocess import LocalSite, pointed_at
+from tests.interruptions import Scene
 from tests.office import Office
 from tests.ran import (  # noqa: F401  (hooks)
     pytest_report_header,
@@ -84,6 +87,15 @@ def local_site(
     made.migrations.mkdir()
     monkeypatch.chdir(tmp_path)
     with django_db_blocker.unblock(), pointed_at(fresh_database):
+        yield made
+
+
+@pytest.fixture
+def scene(local_site: LocalSite) -> Iterator[Scene]:
+    """A database with a table, in which statements can be interrupted."""
+    with closing(Connection("default", "test")) as connection:
+        made = Scene(local_site.database, connection)
+        made.run("CREATE TABLE t (a int, b text); INSERT INTO t SELECT g, g FROM generate_series(1, 1000) AS g")
         yield made
 
 

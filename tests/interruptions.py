@@ -13,7 +13,7 @@ import pytest
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.catalog import observe
 from sqlmigrations.resume.effects import Effect, effect
-from sqlmigrations.resume.judging import Cause, Judgement, Problem, confirm, judge
+from sqlmigrations.resume.judging import Cause, Judgement, Problem, Way, confirm, judge
 from sqlmigrations.resume.observation import Observation
 from sqlmigrations.sql.scanner import split
 from tests.faults.scene import until
@@ -23,6 +23,17 @@ from tests.servers import Database
 WRITER = "INSERT INTO t VALUES (1001, 'x')"
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT 1"
 READER = "SELECT 1 FROM t LIMIT 1"
+
+LOST, TIMED_OUT, DUPLICATES = Cause(), Cause("55P03"), Cause("23505")
+BUILD = "CREATE INDEX CONCURRENTLY i ON t (a)"
+GUARDED = "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)"
+DROP_I = "DROP INDEX CONCURRENTLY public.i"
+REINDEX_I = "REINDEX INDEX CONCURRENTLY public.i"
+WAYS = (
+    Way("Drop the index; the next apply builds it anew", (DROP_I,)),
+    Way("Make it valid where it stands", (REINDEX_I,)),
+)
+DETACH = "ALTER TABLE p DETACH PARTITION p1 CONCURRENTLY"
 
 
 def told(sql: str) -> Effect:
@@ -114,3 +125,12 @@ def _cause(session: Any, sql: str) -> Cause:
     except psycopg2.Error as error:
         return Cause(error.pgcode or "")
     return Cause("00000")
+
+
+def partitioned(scene: Scene) -> None:
+    scene.run(
+        "CREATE TABLE p (a int, b int) PARTITION BY RANGE (a);"
+        "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20);"
+        "INSERT INTO p VALUES (1, 1), (11, 11)"
+    )

@@ -118,7 +118,7 @@ def test_a_statement_that_refuses_the_transaction_it_is_put_into_is_told(text: s
     assert script(text).dangers == (danger("non-transactional", message, remedy, 2),)
 
 
-def test_w02_a_transaction_around_a_part_of_a_file_outside_of_one_is_in_order() -> None:
+def test_a_transaction_around_a_part_of_a_file_outside_of_one_is_in_order() -> None:
     found = script("-- transaction: off\nBEGIN;\nSELECT 1;\nCOMMIT;\nVACUUM t;\nBEGIN;\nSELECT 2;\nEND;")
 
     assert (len(found.statements), found.dangers) == (7, ())

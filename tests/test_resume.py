@@ -167,7 +167,7 @@ def test_after_a_lost_connection_the_catalog_decides(
         (REINDEX, having(INDEX), having(INDEX, numbered(11, "s.i_ccnew", valid=False))),
     ],
 )
-def test_f82_a_leftover_is_cleaned_up_once_and_only_when_the_cause_can_pass(
+def test_a_leftover_is_cleaned_up_once_and_only_when_the_cause_can_pass(
     sql: str, before: Observation, now: Observation, sqlstate: str, rebuilt: int, verdict: Verdict
 ) -> None:
     assert judged(sql, before, now, sqlstate, rebuilt).verdict is verdict
@@ -247,7 +247,7 @@ def test_an_invalid_index_is_never_offered_to_be_taken_as_it_is(before: Observat
 
 
 @pytest.mark.parametrize(("sqlstate", "rebuilt"), [("XX000", 0), ("", 1)])
-def test_f44_a_partition_is_not_detached_to_the_end_against_an_error_or_twice(sqlstate: str, rebuilt: int) -> None:
+def test_a_partition_is_not_detached_to_the_end_against_an_error_or_twice(sqlstate: str, rebuilt: int) -> None:
     before, now = standing(Partition.ATTACHED), standing(Partition.PENDING)
 
     judgement = judged(DETACH, before, now, sqlstate, rebuilt)
@@ -295,7 +295,7 @@ def test_without_knowing_what_was_there_before_a_person_decides(sql: str) -> Non
         ("22012", "Drop the index; the next apply builds it anew"),
     ],
 )
-def test_f46_the_way_out_begins_with_the_cause(sqlstate: str, words: str) -> None:
+def test_the_way_out_begins_with_the_cause(sqlstate: str, words: str) -> None:
     judgement = judged(BUILD, TABLE, having(INVALID), sqlstate)
 
     assert (judgement.ways[0].words, judgement.ways[0].sql) == (words, ("DROP INDEX CONCURRENTLY s.i",))

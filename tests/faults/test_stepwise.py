@@ -58,7 +58,7 @@ def test_w03_a_lone_concurrent_index_needs_no_mark(site: FaultySite) -> None:
     assert [row["mode"] for row in site.ledger()[2:]] == ["statements", "statements"]
 
 
-def test_f47_w04_each_of_many_statements_is_sent_alone_and_journalled(site: FaultySite) -> None:
+def test_f47_each_of_many_builds_is_sent_alone_and_journalled(site: FaultySite) -> None:
     numbers = range(1, 13)
     site.write("001_t.sql", "CREATE TABLE t (a int);\n")
     site.write("002_i.sql", "".join(f"CREATE INDEX CONCURRENTLY t_{n} ON t (a); " for n in numbers))
@@ -70,6 +70,37 @@ def test_f47_w04_each_of_many_statements_is_sent_alone_and_journalled(site: Faul
     assert [e["detail"]["number"] for e in site.events("statement_started")] == list(numbers)
     assert [e["detail"]["number"] for e in site.events("statement_finished")] == list(numbers)
     assert progress(site) == [("applied", 1, 1), ("applied", 12, 12)]
+
+
+DOZEN = """\
+-- transaction: off
+CREATE TABLE t (a int, b text); INSERT INTO t SELECT g, g::text FROM generate_series(1, 100) AS g;
+CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN DELETE FROM t WHERE a = 1; END; $$;
+SET maintenance_work_mem = '32MB';
+CREATE INDEX CONCURRENTLY t_a ON t (a); CREATE UNIQUE INDEX CONCURRENTLY t_b ON t (b);
+VACUUM t;
+SELECT f();  /* ; */
+ALTER TABLE t ADD CONSTRAINT t_b UNIQUE USING INDEX t_b;
+REINDEX INDEX CONCURRENTLY t_a; -- ;
+RESET maintenance_work_mem;
+DROP INDEX CONCURRENTLY t_a
+"""
+
+
+def test_w04_a_dozen_statements_of_all_kinds_are_sent_singly_and_journalled(site: FaultySite) -> None:
+    site.write("001_t.sql", DOZEN)
+
+    ran = site.apply()
+    again = site.apply()
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert again.stdout == "All migrations are already applied!\n"
+    assert progress(site) == [("applied", 12, 12)]
+    assert [e["detail"]["number"] for e in site.events("statement_finished")] == list(range(1, 13))
+    # Of those that cannot run in a transaction is written down beforehand what there was of their object.
+    assert [e["detail"]["number"] for e in site.events("statement_started")] == [5, 6, 7, 10, 12]
+    assert site.query("SELECT count(*) FROM t") == [(99,)]
+    assert (site.has("t_a"), is_valid(site, "t_b")) == (False, True)
 
 
 def test_w02_a_transaction_within_such_a_file_is_kept_whole_or_not_at_all(site: FaultySite) -> None:
