@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
+from sqlmigrations.exceptions import MigrationFailed
+from sqlmigrations.roundtrip import StaysOnServer, up_down_up
+from sqlmigrations.scratch import lent
 from tests.faults.refusals import refused
 from tests.faults.scene import FaultySite
+from tests.inprocess import LocalSite
+from tests.servers import Database
 
 
 def applied(site: FaultySite, *names: str) -> str:
@@ -277,6 +283,51 @@ def test_w15_a_thousand_files_apply_once(site: FaultySite) -> None:
     assert re.search(r"\n1001 applied, 0 skipped, [\d.]+ m?s in all\.\n$", first)
     assert (again.returncode, again.stdout) == (0, "All migrations are already applied!\n")
     assert site.query("SELECT count(*) FROM schema_migration_events WHERE event = 'applied'") == [(1_001,)]
+
+
+ROLES = """\
+CREATE ROLE {0}_reader;
+CREATE USER {0}_login IN ROLE {0}_reader;
+GRANT USAGE ON SCHEMA public TO {0}_reader;
+"""
+GUARDED_ROLE = """\
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{0}_reader') THEN CREATE ROLE {0}_reader; END IF;
+END $$;
+"""
+
+
+@pytest.fixture
+def roles(fresh_database: Database) -> Iterator[str]:
+    """What the names of roles begin with that are dropped at the end."""
+    name = f"w16_{fresh_database.name}"
+    yield name
+    for (role,) in fresh_database.query("SELECT rolname FROM pg_roles WHERE starts_with(rolname, %s)", name):
+        fresh_database.query(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_w16_roles_are_made_and_a_rehearsal_says_that_it_does_not_undo_them(local_site: LocalSite, roles: str) -> None:
+    local_site.write("001_roles.sql", ROLES.format(roles))
+    local_site.write("001_roles.down.sql", f"DROP ROLE {roles}_login;\nDROP OWNED BY {roles}_reader;\n")
+    ran = local_site.run("sqlmigrate_apply")
+    member = local_site.query("SELECT pg_has_role(%s, %s, 'MEMBER')", f"{roles}_login", f"{roles}_reader")
+
+    with local_site.configured(), lent("default"):
+        with pytest.warns(StaysOnServer) as told, pytest.raises(MigrationFailed) as failed:
+            up_down_up("default")
+        local_site.write("001_roles.sql", GUARDED_ROLE.format(roles))
+        (local_site.migrations / "001_roles.down.sql").unlink()
+        with pytest.warns(StaysOnServer):
+            trip = up_down_up("default")
+
+    assert (ran.returncode, ran.stderr, member) == (0, "", [(True,)])
+    assert [str(one.message) for one in told] == [
+        f"project.001_roles is about the whole server: CREATE ROLE {roles}_reader, CREATE USER {roles}_login. "
+        "To drop the scratch database does not undo that, and every other database of the server has it too. "
+        "Let the file look first whether it is there already, in a DO block."
+    ]
+    assert failed.value.server.sqlstate == "42710"
+    assert (trip.without_down, trip.on_server) == (("project.001_roles",), ("project.001_roles",))
 
 
 COPY = """\
