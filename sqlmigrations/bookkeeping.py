@@ -10,11 +10,11 @@ from sqlmigrations import provenance
 from sqlmigrations.backends.base import Connection, Row
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
-from sqlmigrations.exceptions import LockLost, PartialMigration, StatementFailed
+from sqlmigrations.exceptions import PartialMigration, StatementFailed
 from sqlmigrations.keeping import KEEP, contents, down_checksum, kept
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import CHECK_CONSTRAINTS, EVENT, RESTORE_PATH, RESTORE_ROLE, Recorder, row
-from sqlmigrations.records import AlreadyRecorded, RunMark
+from sqlmigrations.records import AlreadyRecorded, RunMark, lock_lost
 from sqlmigrations.resume import journal
 from sqlmigrations.sql.units import DONE_CHECKSUM, STOPPED, Unit
 from sqlmigrations.types import Applied
@@ -133,11 +133,7 @@ class Bookkeeper:
             LockLost: It is not.
         """
         if not session.connection.query(f"SELECT {HELD}", [self._lock.token])[0][0]:
-            raise LockLost(
-                "The connection that held the migration lock is gone; the run stopped before the next statement of "
-                f"{self._step.migration.id}.",
-                remedy="What was done is recorded. Start again: python manage.py sqlmigrate_apply",
-            )
+            raise lock_lost(self._step.migration.id)
 
     def note(self, session: Session, event: str, detail: Mapping[str, object]) -> None:
         """Adds an event that leaves the row as it is."""

@@ -10,13 +10,13 @@ from sqlmigrations import signals
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.decision import Action, Proposal
-from sqlmigrations.exceptions import IntegrityError, LockLost, LockNotObtained, OutcomeUnknown, StatementFailed
+from sqlmigrations.exceptions import IntegrityError, LockNotObtained, OutcomeUnknown, StatementFailed
 from sqlmigrations.keeping import KEEP, contents, down_checksum, kept, marks
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse, sql_checksum
 from sqlmigrations.plan import passwords
 from sqlmigrations.recorder import Recorder
-from sqlmigrations.records import RunMark
+from sqlmigrations.records import RunMark, lock_lost
 from sqlmigrations.resume import journal
 from sqlmigrations.resume.judging import Resolution
 from sqlmigrations.retreat import UNDOING
@@ -81,10 +81,7 @@ class Corrections:
         try:
             opening, settings = self._session.tenure.begin(_BEGIN)
             if not self._queries.query(f"{opening} SELECT {HELD}", [*settings, self._lock.token])[0][0]:
-                raise LockLost(
-                    "The connection that held the migration lock is gone. Nothing was changed.",
-                    remedy="Start the same command again.",
-                )
+                raise lock_lost()
             self._correct(proposal, reason)
         except StatementFailed as failed:
             if failed.server.sqlstate == _LOCK_TIMEOUT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import NamedTuple
 
 from django.db import connections
@@ -13,11 +13,15 @@ from sqlmigrations import conf, rights, signals
 from sqlmigrations.backends import locking, postgresql
 from sqlmigrations.backends.base import Connection, Queries, Reader
 from sqlmigrations.backends.locking import HeldLock
+from sqlmigrations.backends.postgresql import Session
+from sqlmigrations.backends.tenure import lasts_a_message
 from sqlmigrations.bench import Bench
-from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
+from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.guidance import STATUS
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
-from sqlmigrations.types import Route
+from sqlmigrations.pooling import statements_pooled
+from sqlmigrations.types import Pooling, Route
 
 
 class Lease(NamedTuple):
@@ -80,7 +84,7 @@ def held(
             yield lease
     except StatementFailed as failed:
         interruption.check()
-        raise DatabaseUnavailable(f"The connection failed: {failed.server.message}") from None
+        raise _broken(guard, database, failed, is_locked=lock is not None) from None
     finally:
         # Nothing is left to be cancelled.
         interruption.answer()
@@ -126,6 +130,19 @@ def _at_work(
         tracking = ledger.tracking(bench.session.connection)
         rights.check_writing(bench.session.connection, ledger, tracking)
         yield Lease(lock, bench, tracking)
+
+
+def _broken(guard: Session, database: str, failed: StatementFailed, *, is_locked: bool) -> SqlMigrationsError:
+    """The error for a connection that did not hold, or was refused what a run needs."""
+    if guard.pooling is Pooling.TRANSACTION and failed.server.lost and not is_locked:
+        with suppress(StatementFailed), closing(Connection(database, "sqlmigrations probe")) as probe:
+            if lasts_a_message(probe):
+                return statements_pooled(database)
+    unchanged = "" if is_locked else " Nothing was changed."
+    return DatabaseUnavailable(
+        f"The connection failed: {failed.server.message.rstrip('.')}.{unchanged}",
+        remedy=f"Look what is recorded:  {STATUS}  and start the same command again.",
+    )
 
 
 def _refuse_elsewhere(lock: HeldLock, route: Route) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlmigrations.exceptions import UnsafePlan
+from sqlmigrations.exceptions import ConfigurationError, UnsafePlan
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.types import Finding, Mode, Pooling, Severity
 
@@ -38,6 +38,16 @@ def session_lost(database: str, step: Step, before: int, now: int) -> UnsafePlan
         "recorded.",
         remedy=f"Let the runner connect past the pooler, by an alias that leads to the server itself:  "
         f"{direct_setting(database)}",
+    )
+
+
+def statements_pooled(database: str) -> ConfigurationError:
+    """The error for a pooler that takes the server process away after every statement."""
+    return ConfigurationError(
+        f"The pooler before {database!r} ends every connection that opens a transaction: it pools statements "
+        "(pool_mode = statement), and no lock can be held there. Nothing was changed.",
+        remedy=f"Let the runner connect past the pooler, by an alias that leads to the server itself:  "
+        f"{direct_setting(database)}\nOr set pool_mode = transaction in the pooler.",
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlmigrations import __version__, provenance
+from sqlmigrations import __version__, provenance, records
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
-from sqlmigrations.exceptions import LockLost, LockNotObtained, StatementFailed
+from sqlmigrations.exceptions import LockNotObtained, StatementFailed
 from sqlmigrations.keeping import KEEP, contents, down_checksum, kept, marks
 from sqlmigrations.ledger import EVENTS, Ledger, literal, quote
 from sqlmigrations.parser import sql_checksum
@@ -122,10 +122,7 @@ class Recorder:
             raise _claim_error(failed, step) from None
         _, _, xid, pid, held = answer[0]
         if not held:
-            raise LockLost(
-                "The connection that held the migration lock is gone; the run stopped before its next statement.",
-                remedy="What was applied is recorded. Start again: python manage.py sqlmigrate_apply",
-            )
+            raise records.lock_lost(step.migration.id)
         if session.pooling is not Pooling.TRANSACTION and pid != session.pid:
             raise session_lost(run.database, step, session.pid, pid)
         return Claim(step, xid, pid)

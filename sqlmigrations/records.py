@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from enum import Enum
 
+from sqlmigrations.exceptions import LockLost
+from sqlmigrations.guidance import APPLY
 from sqlmigrations.plan import Step
 
 
@@ -33,6 +35,21 @@ class RowRemoved(Exception):
 
 class NotRecorded(Exception):
     """The file ended the transaction it was run in: what it did is not what would be recorded."""
+
+
+def lock_lost(name: str = "") -> LockLost:
+    """The error for a lock that is held no longer: another run may have it by now.
+
+    Args:
+        name: The migration that is not gone on with; empty when nothing was begun.
+    """
+    gone = "The connection that held the migration lock is gone"
+    if not name:
+        return LockLost(f"{gone}. Nothing was changed.", remedy="Start the same command again.")
+    return LockLost(
+        f"{gone}; the run stopped before the next statement of {name}.",
+        remedy=f"What was done before is recorded. Start again: {APPLY}",
+    )
 
 
 @dataclass(frozen=True, slots=True)

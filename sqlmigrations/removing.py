@@ -8,12 +8,12 @@ from sqlmigrations import provenance
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
-from sqlmigrations.exceptions import IntegrityError, LockLost, LockNotObtained, StatementFailed
+from sqlmigrations.exceptions import IntegrityError, LockNotObtained, StatementFailed
 from sqlmigrations.keeping import KEEP, contents, kept
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import CHECK_CONSTRAINTS, RESTORE_PATH, RESTORE_ROLE, Recorder
-from sqlmigrations.records import Claim, Ran, RunMark, Settled, Telling
+from sqlmigrations.records import Claim, Ran, RunMark, Settled, Telling, lock_lost
 from sqlmigrations.types import Applied
 
 _LOCK_TIMEOUT = "55P03"
@@ -85,7 +85,7 @@ class Remover(Recorder):
         params = [str(lock_timeout_ms), timeout, timeout, lock.token]
         _, _, xid, pid, held = session.connection.query(_SETTLE.format(held=HELD), params)[0]
         if not held:
-            raise LockLost("The connection that held the migration lock is gone. Nothing was changed.")
+            raise lock_lost(step.migration.id)
         return Claim(step, xid, pid)
 
     def close(self, session: Session, claim: Claim, run: RunMark, ran: Ran, settled: Settled) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from sqlmigrations.backends.base import Connection
+from sqlmigrations.exceptions import StatementFailed
 
 Message = tuple[str, list[object]]
 
@@ -94,6 +95,23 @@ class Tenure(Protocol):
         Raises:
             StatementFailed: The connection is gone.
         """
+
+
+def lasts_a_message(connection: Connection) -> bool:
+    """Whether a server process is lent for one message only: then a transaction breaks off after its first.
+
+    Args:
+        connection: A new one, which is gone afterwards if that is so.
+
+    Raises:
+        StatementFailed: It is gone for another reason.
+    """
+    connection.query("SELECT 1")
+    try:
+        connection.query("BEGIN")
+    except StatementFailed as failed:
+        return failed.server.lost
+    return False
 
 
 class Owned:

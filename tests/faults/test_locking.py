@@ -89,9 +89,10 @@ def test_f05_a_run_whose_lock_connection_is_ended_stops_before_the_next_file(
 
     assert stopped.returncode == 10, stopped
     assert stopped.stderr == (
-        "The connection that held the migration lock is gone; the run stopped before its next statement.\n\n"
+        "The connection that held the migration lock is gone; the run stopped before the next statement of "
+        "project.002_b.\n\n"
         "  Nothing of this file was kept; 2 migrations were applied in this run before it.\n"
-        "  Next: What was applied is recorded. Start again: python manage.py sqlmigrate_apply\n"
+        "  Next: What was done before is recorded. Start again: python manage.py sqlmigrate_apply\n"
     )
     assert (site.recorded(), site.has("b")) == ([("001_a", "applied")], False)
     assert site.apply().returncode == 0

@@ -396,6 +396,29 @@ def test_f09_a_pool_falsely_declared_to_keep_sessions_is_found_out(site: FaultyS
     assert lent(site, pool) == {CLEAN}
 
 
+@BOTH
+def test_f09_a_pool_of_statements_is_refused_with_the_remedy(site: FaultySite, driver: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    with bouncer_before(site.database, "statement", 2) as pool:
+        there = {"DATABASE_URL": pool.url(site.database), "DIRECT_URL": site.database.url, "DRIVER": driver}
+        refused = site.apply(**there)
+        left = advisory_locks(site)
+        applied = site.apply(**there, SQLMIGRATIONS_JSON=DIRECT)
+
+    assert refused.returncode == 2, refused
+    assert refused.stderr == (
+        "The pooler before 'default' ends every connection that opens a transaction: it pools statements "
+        "(pool_mode = statement), and no lock can be held there. Nothing was changed.\n\n"
+        "  Next: Let the runner connect past the pooler, by an alias that leads to the server itself:  "
+        'SQLMIGRATIONS["DIRECT"] = {"default": "default_direct"}\n'
+        "  Or set pool_mode = transaction in the pooler.\n"
+    )
+    assert left == []
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert site.names() == ["001_a"]
+
+
 UNSEEN = """
 from dataclasses import replace
 from django.core.management import call_command
