@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from project.embedded.server import Server
 from sqlmigrations.backends.base import Connection
+from tests.core import pytest_collection_modifyitems  # noqa: F401  (a hook)
 from tests.embedded import Folder, lend
 from tests.inprocess import LocalSite, pointed_at
 from tests.interruptions import Scene
 from tests.office import Office
+from tests.programs import make_server
 from tests.ran import (  # noqa: F401  (hooks)
     pytest_report_header,
     pytest_sessionfinish,
@@ -41,7 +42,7 @@ def start_session_server() -> None:
     folder = Path(tempfile.mkdtemp(prefix="sqlmigrations-"))
     folder.chmod(0o755)  # so that root's server, which runs as another user, reaches its data
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # after the server's, registered later
-    server = Server(folder, settings=("fsync=off",))
+    server = make_server(folder, "fsync=off")
     os.environ["DATABASE_URL"] = socket_url(server, "invoices")
     if settings.configured and settings.DATABASES["default"]["ENGINE"] == "project.embedded":
         settings.DATABASES["default"]["HOST"] = str(folder)

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from project.embedded.server import Server, binaries
+from project.embedded.server import Server
+from tests.programs import programs
 
 
 def socket_url(server: Server, name: str) -> str:
@@ -74,7 +75,7 @@ class Database:
         self, name: str, *arguments: str, stdin: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run one of PostgreSQL's own programs."""
-        ended = subprocess.run([str(binaries() / name), *arguments], input=stdin or "", capture_output=True, text=True)
+        ended = subprocess.run([str(programs() / name), *arguments], input=stdin or "", capture_output=True, text=True)
         assert not check or ended.returncode == 0, ended.stderr
         return ended
 

@@ -58,7 +58,8 @@ class Cluster:
 
     def _account(self, *more: Path) -> Account:
         programs = [self._binaries / "postgres", self._binaries / "initdb", self._binaries.parent / "share"]
-        return choose(self.data, [path.resolve() for path in (self.folder, *programs, *more)])
+        needed = [path.resolve() for path in (self.folder, *programs, *more) if path.exists()]
+        return choose(self.data, needed)
 
     def create(self) -> None:
         """Make the cluster unless it exists; a half-made one from a killed run never takes its name."""

@@ -50,16 +50,18 @@ class Server:
     Args:
         folder: Made when missing; holds the data, the log and the lock files.
         settings: ``name=value`` pairs for a server that this process starts.
+        programs: Where its programs lie; ``None`` for the wheel's.
     """
 
     user = SUPERUSER
     port = PORT
 
-    def __init__(self, folder: Path, settings: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, settings: tuple[str, ...] = (), programs: Path | None = None) -> None:
         self.folder = folder.resolve()
         self.databases: set[str] = set()
         self._settings = settings
-        self._cluster = Cluster(self.folder, binaries())
+        self._programs = programs or binaries()
+        self._cluster = Cluster(self.folder, self._programs)
         self._threads = threading.RLock()
         self._users: int | None = None
         self._sockets: Path | None = None
@@ -121,7 +123,7 @@ class Server:
                 return
             keeper = [sys.executable, "-E", "-m", "project.embedded.keeper"]
             started = subprocess.run(
-                [*keeper, str(lock), str(self.folder), str(binaries()), *self._settings],
+                [*keeper, str(lock), str(self.folder), str(self._programs), *self._settings],
                 cwd=Path(__file__).parents[2],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -18,8 +18,9 @@ import psycopg2
 import pytest
 
 from project.embedded.account import choose
-from project.embedded.server import Server, binaries
+from project.embedded.server import Server
 from tests.faults.scene import PATIENCE_S, FaultySite, until
+from tests.programs import make_server, programs
 from tests.servers import Database, lend_database, socket_url
 
 _ACCESS = "local all postgres trust\nlocal replication postgres trust\nlocal all all scram-sha-256\n"
@@ -43,7 +44,7 @@ def lend_server(*settings: str) -> Iterator[Server]:
         access = folder / "access.conf"
         access.write_text(_ACCESS)
         access.chmod(0o644)
-        server = Server(folder, settings=("fsync=off", f"hba_file={access}", *settings))
+        server = make_server(folder, "fsync=off", f"hba_file={access}", *settings)
         try:
             yield server
         finally:
@@ -56,16 +57,16 @@ def lend_standby(primary: Server) -> Iterator[str]:
     with lend_folder() as folder:
         data = folder / "data"
         data.mkdir(mode=0o700)
-        account = choose(data, [binaries() / "postgres", folder])
+        account = choose(data, [programs() / "postgres", folder])
         sockets = folder / "sockets"
         sockets.mkdir(mode=0o700)
         for path in (data, sockets):
             account.own(path)
         source = socket_url(primary, "postgres")
-        copy, options = account.command(binaries() / "pg_basebackup", "-D", data, "-R", "-c", "fast", "-d", source)
+        copy, options = account.command(programs() / "pg_basebackup", "-D", data, "-R", "-c", "fast", "-d", source)
         subprocess.run(copy, check=True, capture_output=True, cwd="/", **options)
         start, options = account.command(
-            *(binaries() / "postgres", "-D", data, "-k", sockets, "-p", "5432"),
+            *(programs() / "postgres", "-D", data, "-k", sockets, "-p", "5432"),
             *("-c", "listen_addresses=", "-c", f"hba_file={primary.folder / 'access.conf'}"),
         )
         log = (folder / "log").open("wb")
