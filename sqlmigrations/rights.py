@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,22 @@ SELECT n.nspname IS NOT NULL,
   LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = %s
 """
 
+# A member of the role that deploys may have forgotten to act as it. Predefined roles are nobody to act as.
+_STAND_IN = """
+SELECT r.rolname::text
+  FROM pg_catalog.pg_roles AS r
+  LEFT JOIN pg_catalog.pg_namespace AS n ON n.nspname = %s
+  LEFT JOIN pg_catalog.pg_class AS c ON c.relname = %s AND c.relnamespace = n.oid
+ WHERE r.rolname <> current_user AND NOT pg_catalog.starts_with(r.rolname, 'pg_')
+   AND pg_catalog.pg_has_role(session_user, r.oid, CASE WHEN pg_catalog.current_setting('server_version_num')::int
+                                                             >= 160000 THEN 'SET' ELSE 'MEMBER' END)
+   AND CASE WHEN c.oid IS NOT NULL THEN pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT')
+            WHEN n.oid IS NOT NULL THEN pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE')
+            ELSE pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE') END
+ ORDER BY NOT coalesce(c.relowner = r.oid, false), r.rolname
+ LIMIT 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
@@ -69,23 +86,14 @@ def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
     """Whether this role can create the tables, or write to them when they exist.
 
     Raises:
-        ConfigurationError: Names the missing GRANT, or the table that is gone.
+        ConfigurationError: Names the missing GRANT, and the role to act as if there is one; or the table that is gone.
     """
     answer = _ask(queries, ledger, _WRITING)
-    if tracking is Tracking.PRESENT:
-        if answer.absent:
-            raise ledger.incomplete(f"there is no {' and no '.join(answer.absent)}")
-        grants = _table_grants(ledger, answer)
-        if grants:
-            usage = [f"schema {ledger.schema}: USAGE"] if "USAGE" in answer.schema_lacks else []
-            listed = ", ".join([*usage, *answer.missing])
-            raise _lacking(f"The role {answer.user!r} lacks rights on the tracking tables ({listed}).", grants)
-    elif answer.schema_exists and answer.schema_lacks:
-        grant = f"GRANT {', '.join(answer.schema_lacks)} ON SCHEMA {quote(ledger.schema)} TO {quote(answer.user)};"
-        raise _lacking(f"The role {answer.user!r} may not create tables in the schema {ledger.schema!r}.", [grant])
-    elif not answer.schema_exists and not answer.may_create_schema:
-        grant = f"GRANT CREATE ON DATABASE {quote(answer.database)} TO {quote(answer.user)};"
-        raise _lacking(f"The role {answer.user!r} may not create the schema {ledger.schema!r}.", [grant])
+    if tracking is Tracking.PRESENT and answer.absent:
+        raise ledger.incomplete(f"there is no {' and no '.join(answer.absent)}")
+    found = _not_writable(ledger, answer) if tracking is Tracking.PRESENT else _not_creatable(ledger, answer)
+    if found:
+        raise _lacking(*found, stand_in=_stand_in(queries, ledger))
 
 
 def read(queries: Queries, ledger: Ledger, known: Sequence[str] | None = None) -> tuple[Tracking, tuple[Applied, ...]]:
@@ -149,6 +157,32 @@ def unreadable_tables(queries: Queries, ledger: Ledger) -> dict[str, Configurati
     return found
 
 
+def _not_writable(ledger: Ledger, answer: _Answer) -> tuple[str, list[str]] | None:
+    grants = _table_grants(ledger, answer)
+    if not grants:
+        return None
+    usage = [f"schema {ledger.schema}: USAGE"] if "USAGE" in answer.schema_lacks else []
+    listed = ", ".join([*usage, *answer.missing])
+    return f"The role {answer.user!r} lacks rights on the tracking tables ({listed}).", grants
+
+
+def _not_creatable(ledger: Ledger, answer: _Answer) -> tuple[str, list[str]] | None:
+    user = quote(answer.user)
+    if answer.schema_exists and answer.schema_lacks:
+        grant = f"GRANT {', '.join(answer.schema_lacks)} ON SCHEMA {quote(ledger.schema)} TO {user};"
+        return f"The role {answer.user!r} may not create tables in the schema {ledger.schema!r}.", [grant]
+    if not answer.schema_exists and not answer.may_create_schema:
+        grant = f"GRANT CREATE ON DATABASE {quote(answer.database)} TO {user};"
+        return f"The role {answer.user!r} may not create the schema {ledger.schema!r}.", [grant]
+    return None
+
+
+def _stand_in(queries: Queries, ledger: Ledger) -> str | None:
+    """The role with these rights that whoever logged in may act as."""
+    rows = queries.query(_STAND_IN, [ledger.schema, LEDGER])
+    return rows[0][0] if rows else None
+
+
 def _ask(queries: Queries, ledger: Ledger, needs: Sequence[Need]) -> _Answer:
     tables = [table for table, _ in needs]
     params = [tables, [right for _, right in needs], tables, ledger.schema]
@@ -165,5 +199,9 @@ def _table_grants(ledger: Ledger, answer: _Answer) -> list[str]:
     return [*usage, *(f"GRANT {', '.join(rights[t])} ON {schema}.{t} TO {role};" for t in rights)]
 
 
-def _lacking(message: str, grants: Sequence[str]) -> ConfigurationError:
-    return ConfigurationError(message, remedy=f"As the owner:  {' '.join(grants)}")
+def _lacking(message: str, grants: Sequence[str], stand_in: str | None = None) -> ConfigurationError:
+    remedy = f"As the owner:  {' '.join(grants)}"
+    if stand_in is not None:
+        act = json.dumps({"assume_role": stand_in}, ensure_ascii=False)
+        remedy = f"Act as {stand_in!r}, which may: {act} in OPTIONS of the alias. To let this role itself: {remedy}"
+    return ConfigurationError(message, remedy=remedy)
