@@ -10,6 +10,13 @@ import pytest
 from tests.faults.scene import AT_THE_GATE, LOCK, FaultySite, Gate, ended, until
 
 COUNTED = "INSERT INTO done SELECT {number};\n"
+LEFT_OF_RUNNERS = """
+SELECT a.pid FROM pg_stat_activity AS a
+ WHERE a.datname = current_database() AND a.application_name LIKE 'sqlmigrations%'
+UNION ALL
+SELECT l.pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+ WHERE l.locktype = 'advisory' AND d.datname = current_database()
+"""
 
 
 def run_together(site: FaultySite, barrier: Path, count: int) -> list[subprocess.CompletedProcess[str]]:
@@ -52,8 +59,15 @@ def test_f02_twenty_runners_apply_twenty_files_to_an_empty_database(site: Faulty
     assert not [
         word for runner in all_of_them for word in ("23505", "42710", "already exists") if word in runner.stdout
     ]
+    assert sorted(runner.stdout.splitlines()[-1].partition(",")[0] for runner in all_of_them) == [
+        "21 applied",
+        *["All migrations are already applied!"] * 19,
+    ]
+    assert site.names() == names
     assert applied_events(site) == ["000_migration_tracking", *names]
-    assert len(site.events("run_started")) == 1
+    assert [len(site.events(event)) for event in ("run_started", "run_finished", "failed")] == [1, 1, 0]
+    assert [name for name in names if not site.has(f"t_{name}")] == []
+    until(lambda: not site.query(LEFT_OF_RUNNERS))
 
 
 def test_f04_a_foreign_session_that_holds_the_lock_is_named(site: FaultySite) -> None:
