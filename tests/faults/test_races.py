@@ -46,7 +46,7 @@ def apart(number: int) -> tuple[float, float]:
     return (delay, 0) if number % 2 else (0, delay)
 
 
-def test_f01_a_hundred_rounds_of_two_runners_build_every_index_once(site: FaultySite) -> None:
+def test_f01_f03_a_hundred_rounds_of_two_runners_build_every_index_once(site: FaultySite) -> None:
     for name, sql in FILES.items():
         site.write(f"{name}.sql", sql)
     with crew(site, "", "") as both, closing(site.database.connect()) as own, own.cursor() as cursor:
