@@ -110,7 +110,8 @@ class Executor:
             # Past a pooler only a run itself would tell.
             if self.database not in self.settings.direct:
                 plan = self._behind(plan, postgresql.pooling_of(conf.route(self.database), *reader.pids()), options)
-            return self._guarded(plan, reader, rows, options)
+            with reader.unharmed():
+                return self._guarded(plan, reader, rows, options)
         except StatementFailed as failed:
             if failed.server.is_forbidden:
                 return plan  # Who only looks may lack USAGE on a schema; the run itself will tell.

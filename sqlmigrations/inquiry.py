@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlmigrations.backends import catalog, locking
-from sqlmigrations.backends.base import Queries
+from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.backends.locking import STATEMENTS, LockKey
 from sqlmigrations.decision import Doubt
 from sqlmigrations.exceptions import StatementFailed
@@ -51,13 +51,14 @@ def begun_in(ledger: Ledger, queries: Queries, migration: SqlMigration) -> Begun
     return unfinished(ledger.journal(queries, migration, JOURNAL_EVENTS))
 
 
-def under_way(ledger: Ledger, queries: Queries, entries: Iterable[MigrationStatus]) -> list[Finding]:
+def under_way(ledger: Ledger, reader: Reader, entries: Iterable[MigrationStatus]) -> list[Finding]:
     """Who executes a statement of what is half done at this moment: a run, or the server after its runner was lost."""
     halves = [each for each in entries if each.state is State.PARTIAL and _is_by_statements(each)]
     if not halves:
         return []
     try:
-        holder = locking.holder(queries, LockKey.of(ledger.schema, STATEMENTS))
+        with reader.unharmed():
+            holder = locking.holder(reader, LockKey.of(ledger.schema, STATEMENTS))
     except StatementFailed:
         return []  # It was to be a help: what is half done is told without it.
     message = f"A statement of it is being executed just now, by {holder}: nothing is wrong as long as that goes on."

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from django.db import transaction
-
 from sqlmigrations.annals import PastRun, last_runs
-from sqlmigrations.backends.aliases import wrapper
 from sqlmigrations.backends.base import Reader
 from sqlmigrations.backends.reachability import refusals
 from sqlmigrations.exceptions import SqlMigrationsError
@@ -48,8 +44,9 @@ def survey(databases: Sequence[str], runs: int) -> Iterator[Survey]:
 
 
 def _look(alias: str, runs: int) -> Survey:
+    reader = Reader(alias)
     try:
-        with _unharmed(alias):
+        with reader.unharmed():
             executor = Executor(alias)
             status = executor.status()
     except SqlMigrationsError as error:
@@ -57,17 +54,7 @@ def _look(alias: str, runs: int) -> Survey:
     if not status.tracked:
         return Survey(alias, status)
     try:
-        with _unharmed(alias):
-            return Survey(alias, status, last_runs(executor.ledger, Reader(alias), runs))
+        with reader.unharmed():
+            return Survey(alias, status, last_runs(executor.ledger, reader, runs))
     except SqlMigrationsError as error:
         return Survey(alias, status, silence=error)
-
-
-@contextmanager
-def _unharmed(alias: str) -> Iterator[None]:
-    """A block in which a statement that fails does not break a transaction of the caller's (``ATOMIC_REQUESTS``)."""
-    if wrapper(alias).in_atomic_block:
-        with transaction.atomic(using=alias):
-            yield
-    else:
-        yield

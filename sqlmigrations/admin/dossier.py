@@ -73,8 +73,10 @@ def of(migration: SchemaMigration, seen: Sight, links: Links, views: Views) -> D
 
     why = _hidden_sql(seen, views)
     sql = Sql.NONE if not views.sql else Sql.EVERY if seen.sees(TEXTS) else Sql.OF_FILES
+    reader = Reader(seen.alias)
     try:
-        found = closeup.take(seen.alias, Reader(seen.alias), migration.label, migration.key, sql)
+        with reader.unharmed():
+            found = closeup.take(seen.alias, reader, migration.label, migration.key, sql)
     except SqlMigrationsError as error:
         found, agreement, state = None, f"{error.message} {error.remedy}".strip(), "unknown"
     else:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DjangoError
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
+from django.db.transaction import atomic
 
 from sqlmigrations import conf
 from sqlmigrations.backends.aliases import connect, credentials, misconfigured, own_wrapper, wrapper
@@ -66,6 +67,16 @@ class Reader:
             raise misconfigured(self._wrapper.alias, error) from None
         except DjangoError as error:
             raise StatementFailed(server_error(error.__cause__ or error, True, self._secrets)) from None
+
+    @contextmanager
+    def unharmed(self) -> Iterator[None]:
+        """A block of which a failure does not break a transaction of the caller's (``ATOMIC_REQUESTS``).
+
+        Raises:
+            StatementFailed: As ``answering``; whoever goes on without an answer catches it outside of the block.
+        """
+        with self.answering(), atomic(using=self._wrapper.alias) if self._wrapper.in_atomic_block else nullcontext():
+            yield
 
     def pids(self) -> tuple[int, int]:
         """The server process that answers, and the one that the handshake told."""
