@@ -105,11 +105,19 @@ _NOT_LENT = (
     'SQLMIGRATIONS["DIRECT"]. To wait for it: --wait-for-db 30'
 )
 
+_LIMITED = (
+    "End connections of this {} or raise its limit, ALTER {} ... CONNECTION LIMIT; a run needs two at the same time. "
+    "To wait for one: --wait-for-db 30"
+)
+_CROWDED = ("too many", "connection slots")
+
 # A refused connection carries no SQLSTATE in every driver: the words of libpq and the server decide.
 _CONNECTION = (
     ("refused", "Is the server running, and are HOST and PORT right? To wait for it: --wait-for-db 30"),
     ("no such file", "Is the server running, and is HOST the folder of its socket? To wait for it: --wait-for-db 30"),
     ("password authentication failed", "Check USER and PASSWORD of the database alias."),
+    ("too many connections for role", _LIMITED.format("role", "ROLE")),
+    ("too many connections for database", _LIMITED.format("database", "DATABASE")),
     ("no password supplied", "Set PASSWORD of the database alias, or a passfile in its OPTIONS."),
     ('role "', "Check USER of the database alias: the role has to exist, and to have LOGIN."),
     ("does not exist", "Create it (createdb), or check NAME and USER of the database alias."),
@@ -125,8 +133,7 @@ _CONNECTION = (
         'SQLMIGRATIONS["DIRECT"], or set them by ALTER ROLE.',
     ),
     ("timeout", "Check HOST, PORT and the network between. To wait for it: --wait-for-db 30"),
-    ("connection slots", "End idle connections or raise max_connections. To wait for one: --wait-for-db 30"),
-    ("too many", "End idle connections or raise max_connections. To wait for one: --wait-for-db 30"),
+    *((word, "End idle connections or raise max_connections. To wait for one: --wait-for-db 30") for word in _CROWDED),
     ("pg_hba.conf", "The server does not let this user or host in: check pg_hba.conf, USER and sslmode."),
 )
 
@@ -201,6 +208,11 @@ def connection_advice(server: ServerError, *, waited: bool = False) -> str:
     words = server.message.lower()
     advised = next((text for word, text in _CONNECTION if word in words), "Check the settings of the database alias.")
     return advised.partition(" To wait for ")[0] if waited else advised
+
+
+def is_crowded(server: ServerError) -> bool:
+    """Whether only others had to leave, for a connection to be free."""
+    return server.sqlstate == "53300" or any(word in server.message.lower() for word in _CROWDED)
 
 
 def can_pass(server: ServerError) -> bool:

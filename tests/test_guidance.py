@@ -52,6 +52,8 @@ def test_a_lost_connection_is_told_as_one() -> None:
         ("failed to resolve host 'nowhere': Name or service not known", "Check HOST"),
         ("timeout expired", "the network between"),
         ("FATAL:  sorry, too many clients already", "max_connections"),
+        ('FATAL:  too many connections for role "app"', "ALTER ROLE ... CONNECTION LIMIT"),
+        ('FATAL:  too many connections for database "shop"', "ALTER DATABASE ... CONNECTION LIMIT"),
         ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", "--wait-for-db"),
         ('FATAL:  no pg_hba.conf entry for host "10.0.0.1"', "pg_hba.conf"),
         ("something else", "Check the settings of the database alias."),

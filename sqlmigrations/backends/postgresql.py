@@ -13,7 +13,7 @@ from sqlmigrations.backends.base import Connection, Queries, Row
 from sqlmigrations.backends.prepared import Prepared
 from sqlmigrations.backends.tenure import Lent, Owned, Tenure, session_settings
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
-from sqlmigrations.guidance import can_pass, connection_advice
+from sqlmigrations.guidance import can_pass, connection_advice, is_crowded
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.types import Pooling, Route, ServerError
 
@@ -24,6 +24,8 @@ IN_PROGRESS = "in progress"
 # Who waits for the server for longer wants to know.
 _UNTOLD_S = 1.0
 _TELL_AGAIN_S = 30.0
+# Connections come and go, our own that was closed a moment ago too: for one to be free is waited without being asked.
+_CROWDED_S = 5.0
 # transaction_timeout came with PostgreSQL 17.
 _UNHURRIED = {
     "idle_in_transaction_session_timeout": 0,
@@ -103,12 +105,13 @@ def join(connection: Connection, tenure: Tenure) -> Session:
     return Session(connection, Prepared(connection, direct=False), tenure, pooling, pid, *facts)
 
 
-def unreachable(server: ServerError, waited_s: float = 0) -> DatabaseUnavailable:
-    """The error for a database that did not let us in, however long it was waited for."""
+def unreachable(server: ServerError, waited_s: float = 0, *, asked: bool = False) -> DatabaseUnavailable:
+    """The error for a database that did not let us in, however long it was waited for, asked for or not."""
     message = f"The database cannot be reached: {server.message}"
     if waited_s:
-        message += f"{'' if message.endswith(('.', '?')) else '.'} It did not come up within {waited_s:g} s."
-    return DatabaseUnavailable(message, remedy=connection_advice(server, waited=waited_s > 0))
+        in_vain = "No connection became free" if is_crowded(server) else "It did not come up"
+        message += f"{'' if message.endswith(('.', '?')) else '.'} {in_vain} within {waited_s:g} s."
+    return DatabaseUnavailable(message, remedy=connection_advice(server, waited=asked))
 
 
 def pooling_of(route: Route, pid: int, handshake_pid: int) -> Pooling:
@@ -156,12 +159,7 @@ def transaction_status(queries: Queries, xid: str) -> str | None:
 
 
 def await_server(alias: str, interruption: Interruption, wait_s: float) -> None:
-    """Returns when the server lets us in.
-
-    Raises:
-        DatabaseUnavailable: It did not within ``wait_s`` seconds.
-        Interrupted: Asked for meanwhile.
-    """
+    """Returns when the server lets us in; raises as ``open_work_session``."""
     _connect(alias, "sqlmigrations", interruption, wait_s).close()
 
 
@@ -208,14 +206,15 @@ def _connect(alias: str, name: str, interruption: Interruption, wait_s: float) -
             waited = time.monotonic() - started
             if not can_pass(failed.server):
                 raise unreachable(failed.server) from None
-            if waited >= wait_s:
-                raise unreachable(failed.server, wait_s) from None
+            patience_s = max(wait_s, _CROWDED_S) if is_crowded(failed.server) else wait_s
+            if waited >= patience_s:
+                raise unreachable(failed.server, patience_s, asked=wait_s > 0) from None
             if waited > tell_at:
-                left_s = wait_s if tell_at == _UNTOLD_S else round(wait_s - waited)
+                left_s = patience_s if tell_at == _UNTOLD_S else round(patience_s - waited)
                 said = {"database": alias, "wait_s": left_s, "reason": failed.server.message}
                 signals.database_waiting.send_robust(sender=Session, **said)
                 tell_at = waited + _TELL_AGAIN_S
-            interruption.pause(min(_POLL_S, max(0.0, wait_s - waited)))
+            interruption.pause(min(_POLL_S, max(0.0, patience_s - waited)))
 
 
 def _prepare(connection: Connection, settings: dict[str, int], route: Route) -> Session:

@@ -8,26 +8,23 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from project.embedded.server import Server
 from tests.faults.own import Elsewhere, answers, crash, lend_elsewhere, lend_server, lend_standby, start_again
 from tests.faults.proxy import Cut, proxy_before
 from tests.faults.scene import AT_THE_GATE, FaultySite, ended, shut_gate, until
-from tests.servers import Database, socket_url
+from tests.servers import socket_url
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
-CONNECTIONS = 12
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    settings = (f"max_connections={CONNECTIONS}", "superuser_reserved_connections=0", "restart_after_crash=on")
-    with lend_server(*settings) as server:
+    with lend_server() as server:
         yield server
 
 
@@ -208,53 +205,6 @@ def test_f29_after_a_failover_the_next_run_goes_on_at_the_new_primary(driver: st
         assert promoted.names() == ["001_a", "002_b"]
         assert promoted.has("a")
         assert promoted.has("b")
-
-
-def occupied(database: Database) -> list[psycopg2.extensions.connection]:
-    """Every connection that the server has left."""
-    taken: list[psycopg2.extensions.connection] = []
-    with suppress(psycopg2.OperationalError):
-        while True:
-            taken.append(database.connect())
-    return taken
-
-
-@DRIVERS
-def test_f34_a_server_without_a_free_connection_is_waited_for_only_when_asked(
-    site: FaultySite, server: Server, driver: str
-) -> None:
-    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
-    others = occupied(site.database)
-
-    at_once = site.apply(DRIVER=driver)
-    in_vain = site.apply("--wait-for-db", "2", DRIVER=driver)
-    runner = site.start_apply("--wait-for-db", "60", DRIVER=driver)
-    assert runner.stdout is not None
-    told = runner.stdout.readline()
-    # For the lock there is room now, for the work not yet.
-    others.pop().close()
-    until(lambda: len(others) and lock_is_held(others[0]))
-    others.pop().close()
-
-    applied = ended(runner)
-    for other in others:
-        other.close()
-    assert (at_once.returncode, in_vain.returncode, applied.returncode) == (9, 9, 0)
-    assert "sorry, too many clients already" in at_once.stderr
-    assert at_once.stderr.endswith(
-        "  Next: End idle connections or raise max_connections. To wait for one: --wait-for-db 30\n"
-    )
-    assert "It did not come up within 2 s." in in_vain.stderr
-    assert told.startswith("  Waiting up to 60 s for the database: ")
-    assert site.names() == ["001_a"]
-
-
-def lock_is_held(connection: psycopg2.extensions.connection) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'sqlmigrations lock' AND xact_start < now()"
-        )
-        return cursor.fetchone() is not None
 
 
 @pytest.fixture

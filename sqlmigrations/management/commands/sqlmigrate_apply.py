@@ -49,7 +49,7 @@ class Command(SqlMigrationsCommand):
         )  # fmt: skip
         add(
             "--wait-for-db", type=seconds, default=0.0, metavar="SECONDS",
-            help="How long to wait for the server; 0 fails at once.",
+            help="How long to wait for the server; 0 fails at once, or after 5 s when only no connection is free.",
         )  # fmt: skip
         add("--allow-late", action="store_true", help="Run a number below one that is applied already.")
         add("--allow", action="append", default=[], metavar="RULE", help="Silence a warning; may be repeated.")
