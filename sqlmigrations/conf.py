@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,12 +115,23 @@ def _read() -> tuple[dict[str, Any], list[Finding]]:
 
 def _source_problems(settings: Settings) -> Iterator[Finding]:
     installed = dict(_app_folders())
-    owners = {folder.resolve(): label for label, folder in installed.items()}
+    owners = {os.path.realpath(folder): label for label, folder in installed.items()}
     for label, folder in settings.dirs.items():
         place = f"SQLMIGRATIONS['DIRS'][{label!r}]"
-        if (owner := owners.setdefault(folder.resolve(), label)) != label:
+        if (owner := owners.setdefault(os.path.realpath(folder), label)) != label:
             yield problem(f"{place}: {folder} is the folder of {owner!r}, too.", "Remove one of the two.")
         if label in installed or label == TRACKING_LABEL:
             yield problem(f"{place}: an installed app has this label.", "Choose another label.")
-        if not folder.is_dir():
-            yield problem(f"{place}: there is no folder {folder}.", f"mkdir -p {folder}")
+        if fault := _folder_problem(folder):
+            yield problem(f"{place}: {fault[0]}", fault[1])
+
+
+def _folder_problem(folder: Path) -> tuple[str, str] | None:
+    """What is wrong with it, and what to do."""
+    try:
+        is_folder = stat.S_ISDIR(os.stat(folder).st_mode)
+    except FileNotFoundError:
+        return f"there is no folder {folder}.", f"mkdir -p {shlex.quote(str(folder))}"
+    except OSError as error:
+        return f"the folder {folder} cannot be read: {error.strerror}.", "Check the path and its rights."
+    return None if is_folder else (f"{folder} is not a folder.", "Name the folder that the files are in.")

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shlex
-import stat
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from sqlmigrations import disk
 from sqlmigrations.text import TextRefused, checksum, decode
 from sqlmigrations.types import Finding, Severity, Source, SqlFile, SqlMigration
 
@@ -130,15 +130,10 @@ def _kind(name: str) -> tuple[str, str]:
 
 def _read_file(folder: _Folder, entry: os.DirEntry[str], location: str, root: str) -> SqlFile | None:
     try:
-        if (refusal := _refusal(entry, root)) is not None:
-            folder.findings.append(_file_error(*refusal, location))
-            return None
-        with open(entry.path, "rb") as file:
-            data = file.read()
+        data = disk.read(entry, root)
         text = decode(data)
-    except OSError as error:
-        message = f"The file cannot be read: {error.strerror}."
-        folder.findings.append(_file_error("unreadable", message, f"Check the rights of {location}.", location))
+    except disk.NotRead as refused:
+        folder.findings.append(_file_error(refused.rule, refused.message, refused.remedy, location))
         return None
     except TextRefused as refused:
         fault = refused.fault
@@ -149,19 +144,6 @@ def _read_file(folder: _Folder, entry: os.DirEntry[str], location: str, root: st
     # ASCII without CR is the same bytes on disk and in the hash: no need to encode it again.
     unchanged = len(data) == len(text) and text.isascii()
     return SqlFile(Path(entry.path), location, text, raw_checksum if unchanged else checksum(text), raw_checksum)
-
-
-def _refusal(entry: os.DirEntry[str], root: str) -> tuple[str, str, str] | None:
-    if entry.is_symlink():
-        target = os.path.realpath(entry.path)
-        if os.path.commonpath([root, target]) != root:
-            return "symlink", "A symbolic link that leaves the folder.", "Put the file itself into the folder."
-    mode = entry.stat().st_mode
-    if stat.S_ISDIR(mode):
-        return "not-a-file", "A directory with the name of an SQL file.", "Rename or remove it."
-    if not stat.S_ISREG(mode):
-        return "not-a-file", "Not a regular file (a pipe, socket or device).", "Remove it."
-    return None
 
 
 def _migrations(folder: _Folder) -> list[SqlMigration]:
@@ -190,7 +172,7 @@ def _bad_names(base: str, misnamed: Sequence[str], every: Iterable[str]) -> Iter
         slug = (near["slug"] or "") if near else stem
         # An up and its down get the same number.
         number = _number(near["number"], parts) if near else numbers.setdefault(stem, f"{free + len(numbers):03d}")
-        slug = re.sub(r"\W+", "_", slug).strip("_").lower() or "migration"
+        slug = re.sub(r"\W+", "_", slug.lower()).strip("_") or "migration"
         new = f"{base}/{number}_{slug}{'.down.sql' if kind == 'down' else '.sql'}"
         message = "Not a migration's name: NNN_slug.sql is expected, digits first."
         remedy = f"mv {_quoted(f'{base}/{name}')} {shlex.quote(new)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,9 +58,16 @@ def _dirs(value: Any) -> dict[str, Path]:
     if bad:
         raise ValueError(f"labels that are identifiers; {bad[0]!r} is none")
     # An empty one would be the working directory, whichever that is.
-    if not all(isinstance(folder, str | Path) and str(folder) for folder in value.values()):
+    if not all(isinstance(folder, str | Path) and _is_path(str(folder)) for folder in value.values()):
         raise ValueError("folders that are paths")
     return {label: Path(folder) for label, folder in value.items()}
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return bool(encoded := os.fsencode(text)) and b"\0" not in encoded
+    except UnicodeEncodeError:
+        return False
 
 
 def _strings(value: Any) -> tuple[str, ...]:

@@ -112,8 +112,8 @@ def _package(label: str) -> Any:
 def _sources(package: Any) -> Iterator[tuple[str, Path]]:
     for folder in package.__path__:
         for path in Path(folder).glob("*.py"):
-            # As Django's loader: what begins like this is no migration.
-            if path.stem[0] not in "_~":
+            # As Django's loader: what begins like this is no migration, and Python imports files only.
+            if path.stem[0] not in "_~" and path.is_file():
                 yield path.stem, path
 
 

@@ -106,7 +106,8 @@ def _source(settings: Settings, label: str) -> Source:
 def _slug(text: str) -> str:
     # Who types 004_foo or a whole file name means foo: the number is found here.
     named = re.sub(r"^[0-9]+_+(?=.*\w)", "", text.removesuffix(".sql"))
-    slug = re.sub(r"\W+", "_", named).strip("_").lower()
+    # The small form of a letter may be two signs, of which one is no letter.
+    slug = re.sub(r"\W+", "_", named.lower()).strip("_")
     if not slug:
         raise ConfigurationError(f"{text!r} makes no name.", remedy="Write what the migration does: invoice_search")
     return slug
