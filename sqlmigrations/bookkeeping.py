@@ -176,7 +176,9 @@ class Bookkeeper:
         metadata = down_checksum(self._step.migration, self._kept)
         texts, params = self._texts()
         complete = f"{texts};{_COMPLETE}"
-        detail = {"statements": len(self._step.script.statements), "attempts": attempts}
+        checksum, sql_checksum = row(self._step, self._run)[5:7]
+        detail: dict[str, object] = {"statements": len(self._step.script.statements), "attempts": attempts}
+        detail |= {"checksum": checksum, "sql_checksum": sql_checksum}
         self._write(session, "applied", detail, complete, [*params, json.dumps(metadata), *self._row])
 
     def _advanced(self, unit: Unit, done_checksum: str, took_ms: float) -> list[object]:

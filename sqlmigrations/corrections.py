@@ -103,7 +103,7 @@ class Corrections:
         if decision.action is Action.ACCEPT and migration:
             self._write(_ACCEPT, self._content(migration), proposal)
             name = migration.name
-            detail |= _accepted(proposal, migration)
+            detail |= _accepted(proposal, migration, sql_checksum(migration.file))
         elif proposal.doubt and decision.how:
             self._write(_DECIDED, [], proposal)
             event = journal.RESOLVED
@@ -160,7 +160,7 @@ def changed_meanwhile(proposal: Proposal) -> IntegrityError:
     )
 
 
-def _accepted(proposal: Proposal, migration: SqlMigration) -> Mapping[str, object]:
+def _accepted(proposal: Proposal, migration: SqlMigration, sql_checksum: str) -> Mapping[str, object]:
     row = proposal.applied
-    detail = {"checksum": migration.file.checksum, "checksum_before": row.checksum}
+    detail = {"checksum": migration.file.checksum, "checksum_before": row.checksum, "sql_checksum": sql_checksum}
     return detail if row.name == migration.name else {**detail, "name": migration.name, "name_before": row.name}

@@ -64,11 +64,12 @@ class Executor:
         """
         self._interruption.ask(by)
 
-    def status(self, *, with_texts: bool = False) -> Status:
+    def status(self, *, with_texts: bool = False, with_events: bool = False) -> Status:
         """What is applied, pending, changed: reads with SELECT rights only, in two queries, or three.
 
         Args:
             with_texts: Bring the SQL as applied along for every file that differs from it.
+            with_events: Compare the rows with the events as well, which takes one query more.
 
         Raises:
             DatabaseUnavailable: The database cannot be reached.
@@ -79,7 +80,8 @@ class Executor:
         tracking, rows = rights.read(reader, self.ledger, loaded.checksums if with_texts else None)
         status = self._status(loaded, tracking, rows)
         under_way = inquiry.under_way(self.ledger, reader, status.migrations)
-        return replace(status, findings=(*status.findings, *under_way))
+        status = replace(status, findings=(*status.findings, *under_way))
+        return inquiry.cross_examined(self.ledger, reader, status) if with_events and status.tracked else status
 
     def glance(self, queries: Queries) -> Status:
         """As ``status``, in one query, for who asks often.

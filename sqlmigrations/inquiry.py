@@ -1,15 +1,17 @@
-"""Asks journal and catalog about the statement of which nobody saw the end."""
+"""Asks journal and catalog about what the rows alone do not tell: the statement of which nobody saw the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from sqlmigrations import rights
 from sqlmigrations.backends import catalog, locking
 from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.backends.locking import STATEMENTS, LockKey
 from sqlmigrations.decision import Doubt
 from sqlmigrations.exceptions import StatementFailed
-from sqlmigrations.ledger import Ledger
+from sqlmigrations.ledger import LEDGER, Ledger, quote
 from sqlmigrations.parser import parse
 from sqlmigrations.resume.effects import effect
 from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
@@ -17,8 +19,10 @@ from sqlmigrations.retreat import retreat
 from sqlmigrations.sql import units
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Digest
-from sqlmigrations.types import Finding, MigrationStatus, Mode, Severity, SqlMigration, State
+from sqlmigrations.testimony import contradicted
+from sqlmigrations.types import Finding, MigrationStatus, Mode, Severity, SqlMigration, State, Status
 
+UNREAD = "events-unread"
 _PATH = frozenset(("search_path", "schema", "all"))
 
 
@@ -63,6 +67,25 @@ def under_way(ledger: Ledger, reader: Reader, entries: Iterable[MigrationStatus]
         return []  # It was to be a help: what is half done is told without it.
     message = f"A statement of it is being executed just now, by {holder}: nothing is wrong as long as that goes on."
     return [Finding("partial", Severity.NOTE, message, "", each.id) for each in halves] if holder else []
+
+
+def cross_examined(ledger: Ledger, queries: Queries, status: Status) -> Status:
+    """The same, with what the events contradict in the rows; a note where the role may not read them.
+
+    Raises:
+        DatabaseUnavailable: The connection is gone.
+        ConfigurationError: The table of the events is gone.
+    """
+    try:
+        traces = ledger.traces(queries)
+    except StatementFailed as failed:
+        error = rights.unreadable(queries, ledger, rights.READING_JOURNAL, failed.server)
+        if not failed.server.is_forbidden:
+            raise error from None
+        message = f"The rows were not compared with their events. {error.message} {error.remedy}"
+        return replace(status, findings=(*status.findings, Finding(UNREAD, Severity.NOTE, message)))
+    table = f"{'public' if ledger.schema == 'public' else quote(ledger.schema)}.{LEDGER}"
+    return replace(status, findings=contradicted(traces, status.migrations, status.findings, table))
 
 
 def _is_by_statements(entry: MigrationStatus) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError, ForeignTable
+from sqlmigrations.testimony import ROW, TELLING, Trace
 from sqlmigrations.types import Applied, SqlMigration
 
 _MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
@@ -44,6 +45,18 @@ SELECT m.label, m.key, m.version, m.name, m.kind, m.mode, m.checksum, m.sql_chec
 """
 _JOURNAL = """
 SELECT event, detail::text FROM {events} WHERE label = %s AND key = %s AND event = ANY (%s::text[]) ORDER BY id
+"""
+# In one query, so that both are seen at one moment: a run may be under way.
+_TRACES = """
+SELECT '{row}', m.label, m.key, m.name, m.state, m.checksum, m.sql_checksum,
+       extract(epoch FROM m.applied_at)::float8, 0::bigint AS id
+  FROM {ledger} AS m
+UNION ALL
+SELECT e.event, e.label, e.key, e.name, e.detail ->> 'how', e.detail ->> 'checksum', e.detail ->> 'sql_checksum',
+       extract(epoch FROM e.happened_at)::float8, e.id
+  FROM {events} AS e
+ WHERE e.event = ANY (%s::text[]) AND e.label IS NOT NULL
+ ORDER BY id
 """
 # From one label to the next by the index on (label, key): DISTINCT would read every row.
 _LABELS = """
@@ -121,6 +134,11 @@ class Ledger:
         rows = queries.query(_JOURNAL.format(**self.names), [migration.label, migration.key, list(kinds)])
         return ((event, json.loads(detail)) for event, detail in rows)
 
+    def traces(self, queries: Queries) -> tuple[Trace, ...]:
+        """All rows and the events about them, as they are at one moment."""
+        rows = queries.query(_TRACES.format(row=ROW, **self.names), [list(TELLING)])
+        return tuple(_trace(row) for row in rows)
+
     def find(self, queries: Queries, label: str, key: str) -> Applied | None:
         """The row of one migration, without its text."""
         sql = _READ.format(text="NULL::text", join="", where="WHERE m.label = %s AND m.key = %s", **self.names)
@@ -171,6 +189,11 @@ def _applied(row: Sequence[Any]) -> Applied:
         statements_done=row[17],
         statements_total=row[18],
     )
+
+
+def _trace(row: Sequence[Any]) -> Trace:
+    word, label, key, name, told, checksum, sql_checksum, at, _ = row
+    return Trace(word, label, key, name, told, checksum, sql_checksum, datetime.fromtimestamp(at, UTC))
 
 
 def _foreign(schema: str, columns: frozenset[str]) -> ForeignTable:

@@ -49,11 +49,12 @@ WITH completed AS (
        SET state = 'applied', execution_ms = %s, statements_done = %s, metadata = metadata || %s::jsonb,
            applied_at = pg_catalog.clock_timestamp()
      WHERE label = %s AND key = %s AND state = 'running'
-    RETURNING label, key, name
+    RETURNING label, key, name, checksum, sql_checksum
 )
 INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, git_commit, detail)
 SELECT CASE WHEN pg_catalog.pg_current_xact_id()::text = %s THEN %s::uuid END,
-       CASE WHEN c.key IS NOT NULL THEN %s END, c.label, c.key, c.name, %s, %s, %s, %s, %s::jsonb
+       CASE WHEN c.key IS NOT NULL THEN %s END, c.label, c.key, c.name, %s, %s, %s, %s,
+       %s::jsonb || pg_catalog.jsonb_build_object('checksum', c.checksum, 'sql_checksum', c.sql_checksum)
   FROM (SELECT) AS always LEFT JOIN completed AS c ON true
 """,
 )

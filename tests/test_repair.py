@@ -93,6 +93,7 @@ Accepted: project.002_b. The event says when, who and why.
         "reason": "a comment was wrong",
         "checksum": checksum(CHANGED),
         "checksum_before": before["checksum"],
+        "sql_checksum": now["sql_checksum"],
     }
     assert event["os_user"]
     assert event["db_user"]

@@ -68,6 +68,16 @@ def test_what_is_pending_elsewhere_is_not_pending_here(pair: Pair) -> None:
     assert reporting.stdout.endswith("Next: python manage.py sqlmigrate_apply --database reporting\n")
 
 
+def test_findings_name_the_database_in_their_commands(pair: Pair) -> None:
+    pair.run("sqlmigrate_apply", "--database", "reporting")
+    pair.site.write("002_r.sql", "-- database: reporting\nCREATE TABLE r (id bigint);\n")
+
+    ended = pair.run("sqlmigrate_status", "--database", "reporting")
+
+    assert "sqlmigrate_status --database reporting -v 2" in ended.stdout
+    assert "sqlmigrate_repair --database reporting accept project 002" in ended.stdout
+
+
 def test_checks_name_the_database_in_their_commands(pair: Pair) -> None:
     pair.run("sqlmigrate_apply")
 

@@ -77,7 +77,7 @@ _ELSEWHERE = (
     "settings file-name file-kind duplicate-version twin-name orphan-down unreadable symlink not-a-file encoding nul "
     "lone-cr hidden-text unknown-directive directive unknown-dependency unapplied-dependency runs-in django-graph "
     "faked cycle modified renamed missing late unterminated psql-command non-transactional transaction-pooler "
-    "hand-made partial"
+    "hand-made partial row-edited row-deleted row-added"
 )
 # The words of errors that other modules find; nothing allows them.
 FIRM = frozenset(_ELSEWHERE.split())

@@ -166,38 +166,3 @@ def test_f61_it_is_applied_and_marked_when_it_may(
 
     assert [(row["name"], row["late"]) for row in three.ledger()[-2:]] == [("005_e", False), ("004_d", True)]
     assert three.has("d")
-
-
-@pytest.mark.parametrize(
-    ("tampering", "rule", "id"),
-    [
-        (
-            "UPDATE schema_migrations SET checksum = repeat('0', 64), sql_checksum = '' WHERE name = '002_b'",
-            "modified",
-            "project.002_b",
-        ),
-        ("UPDATE schema_migrations SET name = '002_z' WHERE name = '002_b'", "renamed", "project.002_b"),
-        ("UPDATE schema_migrations SET state = 'partial' WHERE name = '002_b'", "partial", "project.002_b"),
-        ("DELETE FROM schema_migrations WHERE name = '002_b'", "late", "project.002_b"),
-        (
-            "INSERT INTO schema_migrations (label, key, version, name, kind, mode, checksum, sql_checksum, "
-            "checksum_algorithm, state, run_id, statements_total, tool_version) SELECT label, '0', 0, '000_x', kind, "
-            "mode, checksum, '', checksum_algorithm, state, run_id, 1, tool_version FROM schema_migrations "
-            "WHERE name = '001_a'",
-            "missing",
-            "project.000_x",
-        ),
-    ],
-)
-def test_f65_a_row_edited_deleted_or_added_by_hand_is_named(
-    three: FaultySite, tampering: str, rule: str, id: str
-) -> None:
-    three.query(tampering)
-
-    ended = three.run("sqlmigrate_status", "--check")
-
-    assert ended.returncode == (7 if rule == "partial" else 4)
-    assert "; integrity broken.\n" in ended.stdout
-    place = f"migrations_sql/{id.partition('.')[2]}.sql" if rule in ("modified", "renamed", "late") else id
-    assert f"\n  {place}  [{rule}]\n" in ended.stdout
-    assert refused(three, ended.returncode)

@@ -13,7 +13,7 @@ from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ExitCode
 from sqlmigrations.executor import Executor
-from sqlmigrations.guidance import APPLY, on
+from sqlmigrations.guidance import APPLY, addressed, on
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand
 from sqlmigrations.retreat import retreat
@@ -44,13 +44,15 @@ class Command(SqlMigrationsCommand):
         """Adds ``--check``."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--check", action="store_true", help="Exit 3 when something is pending, 4 when integrity is broken."
+            "--check",
+            action="store_true",
+            help="Compare rows with their events too; exit 3 when something is pending, 4 when integrity is broken.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prints the status and answers ``--check``."""
         verbosity = options["verbosity"]
-        status = Executor(options["database"]).status(with_texts=verbosity >= 2)
+        status = Executor(options["database"]).status(with_texts=verbosity >= 2, with_events=options["check"])
         if options["format"] == "json":
             self.document(_document(status))
         elif verbosity >= 1:
@@ -70,7 +72,8 @@ class Command(SqlMigrationsCommand):
         self.stdout.write(_totals(status))
         for finding in status.findings:
             style = self.style.ERROR if finding.severity is Severity.ERROR else self.style.NOTICE
-            self.stdout.write(style("\n".join(f"  {line}" for line in rendering.finding_lines(finding))))
+            lines = addressed("\n".join(f"  {line}" for line in rendering.finding_lines(finding)), status.database)
+            self.stdout.write(style(lines))
         if status.integrity == "valid":
             for line in _next(status):
                 self.stdout.write(line)
