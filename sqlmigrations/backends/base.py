@@ -15,6 +15,7 @@ from django.db.transaction import atomic
 from sqlmigrations import conf
 from sqlmigrations.backends.aliases import connect, credentials, misconfigured, own_wrapper, wrapper
 from sqlmigrations.backends.cancelling import cancel
+from sqlmigrations.backends.connecting import connect_unless_interrupted
 from sqlmigrations.backends.deadline import answered_within
 from sqlmigrations.backends.diagnostics import server_error
 from sqlmigrations.exceptions import StatementFailed
@@ -108,6 +109,7 @@ class Connection:
         Raises:
             StatementFailed: The server cannot be reached or refuses the login.
             ConfigurationError: The alias is unknown, not PostgreSQL, or its settings are not in order.
+            Interrupted: The run was asked to end meanwhile.
         """
         through = through or conf.route(alias).through
         self._wrapper: Any = own_wrapper(alias, through, application_name)
@@ -118,7 +120,10 @@ class Connection:
         self.interruption = interruption or Interruption()
         with self.answering():
             try:
-                connect(self._wrapper)
+                if interruption is None:
+                    connect(self._wrapper)
+                else:
+                    connect_unless_interrupted(self._wrapper, interruption)
             except ImproperlyConfigured as error:
                 raise misconfigured(through, error) from None
             except DjangoError as error:

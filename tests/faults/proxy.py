@@ -136,9 +136,19 @@ class Proxy:
     def open(self) -> None:
         self._is_shut = False
 
+    @property
+    def served(self) -> int:
+        """How many clients were let in."""
+        return len(self._links)
+
     def stall(self) -> None:
         """Nothing comes through any more, and nobody is told."""
         self.flow.clear()
+
+    def drop(self) -> None:
+        """Ends every connection there is; others may come."""
+        for link in self._links:
+            link.close()
 
     def hang_up(self) -> None:
         """Ends the connections whose answers were swallowed."""
@@ -147,8 +157,7 @@ class Proxy:
                 link.close()
 
     def close(self) -> None:
-        for link in self._links:
-            link.close()
+        self.drop()
         self.flow.set()
         self.delivery.set()
         self._listener.close()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.faults.proxy import Proxy
-from tests.faults.scene import AT_THE_GATE, GATE, LOCK, FaultySite, Gate, ended, until
+from tests.faults.scene import AT_THE_GATE, GATE, LOCK, PATIENCE_S, FaultySite, Gate, ended, until
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 NEXT = "  Next: To go on: python manage.py sqlmigrate_apply\n"
 # Without a file of ours in between; what runs for longer than a test may was not cancelled.
 AT_ONCE_S = 10
+PATIENT = f"connect_timeout={3 * AT_ONCE_S}"
 
 
 def interrupted(runner: subprocess.Popen[str], number: signal.Signals) -> subprocess.CompletedProcess[str]:
@@ -388,3 +392,53 @@ def test_f21_an_index_build_that_is_interrupted_is_finished_by_the_next_run(site
     writer.close()
     assert site.apply(DRIVER=driver).returncode == 0
     assert site.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_id'::regclass") == [(True,)]
+
+
+@contextmanager
+def a_host_that_says_nothing() -> Iterator[tuple[str, Callable[[], tuple[socket.socket, object]]]]:
+    """Where to connect to, and what waits for somebody who does."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE_S)
+        yield f"postgresql://ann@127.0.0.1:{listener.getsockname()[1]}/shop", listener.accept
+
+
+@SIGNALS
+@DRIVERS
+def test_f21_a_run_that_is_connecting_to_a_host_that_says_nothing_can_be_interrupted(
+    site: FaultySite, driver: str, number: signal.Signals, code: int
+) -> None:
+    with a_host_that_says_nothing() as (url, somebody):
+        runner = site.start_apply(DATABASE_URL=f"{url}?{PATIENT}", DRIVER=driver)
+        client, _ = somebody()
+
+        with client:
+            stopped = interrupted(runner, number)
+
+    assert (stopped.returncode, stopped.stderr) == (code, f"Interrupted. Nothing was changed.\n\n{NEXT}")
+
+
+@DRIVERS
+def test_f21_a_run_that_connects_again_to_a_host_gone_silent_can_be_interrupted(
+    site: FaultySite, proxy: Proxy, gate: Gate, driver: str
+) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+    runner = site.start_apply(DATABASE_URL=f"{proxy.url(site.database.url)}&{PATIENT}", DRIVER=driver)
+    gate.await_somebody()
+    proxy.stall()
+    before = proxy.served
+    proxy.drop()
+    until(lambda: proxy.served > before)
+
+    stopped = interrupted(runner, signal.SIGTERM)
+
+    assert stopped.returncode == 143, stopped
+    assert stopped.stderr == (
+        "project.001_a was interrupted while it waited.\n\n"
+        f"  Nothing of this file was kept; 1 migration was applied in this run before it.\n{NEXT}"
+    )
+    proxy.close()
+    until(lambda: free(site))
+    assert site.recorded() == []
+    gate.open()
+    assert site.apply().returncode == 0
+    assert site.names() == ["001_a"]
