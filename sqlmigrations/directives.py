@@ -62,7 +62,8 @@ def duration_ms(text: str) -> int:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write 500ms, 3s, 15min or 1h")
-    value = int(match["number"]) * _MILLISECONDS[match["unit"]]
+    # Twelve digits are too many of any unit, and Python makes no number of thousands of them.
+    value = int(match["number"].lstrip("0")[:12] or 0) * _MILLISECONDS[match["unit"]]
     if value > _LONGEST_MS:
         raise ValueError(f"{text!r} is longer than PostgreSQL takes (about 24 days)")
     return value

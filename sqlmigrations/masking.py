@@ -25,6 +25,8 @@ def mask(text: str, secrets: Collection[str], *, in_place: bool = False) -> str:
 
 
 def mask_lines(text: str, secrets: frozenset[str], *, in_place: bool = False) -> list[str]:
-    """The lines of a text with its secrets masked, a secret of several lines too."""
-    every = [part for secret in secrets for part in (secret, *secret.split("\n"))]
-    return [mask(line, every, in_place=in_place) for line in text.split("\n")]
+    """The lines of a text with its secrets masked, a secret of several lines too, and what is here of one."""
+    for secret in sorted((secret for secret in secrets if "\n" in secret), key=len, reverse=True):
+        covered = ("*" * len(line) if in_place or not line else MASK for line in secret.split("\n"))
+        text = text.replace(secret, "\n".join(covered))
+    return mask(text, {line for secret in secrets for line in secret.split("\n")}, in_place=in_place).split("\n")

@@ -76,9 +76,9 @@ def _limit(target: Target, loaded: Loaded) -> int | None:
         raise ConfigurationError(message, remedy="Run the .down.sql files by hand, newest first.")
     known = [m for m in loaded.migrations if m.label == target.label]
     for migration in known:
-        if target.version == migration.name or (
-            target.version.isdecimal() and int(target.version) == migration.version
-        ):
+        number = str(migration.version)
+        # Compared as text: Python makes no number of thousands of digits.
+        if target.version == migration.name or (target.version.lstrip("0") or "0") == number:
             return migration.version
     names = ", ".join(m.name for m in known[-5:]) or "none"
     message = f"{target.label} has no migration {target.version!r}."

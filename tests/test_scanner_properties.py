@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sqlmigrations.sql.scanner import ScanError, TokenKind, position, split, tokens
+from sqlmigrations.sql.scanner import ScanError, position, split, tokens
+from tests.fuzz.promises import cut_by_split, cut_by_tokens, outcome
 
 STATEMENTS = [
     "SELECT 1",
@@ -73,7 +72,7 @@ LETTERS += ["a", "é", "1", ".", "U&", "b'", " ", "''", ":", "=", "0x", "]", "\x
 
 plain = st.tuples(st.sampled_from(STATEMENTS), st.sampled_from(BETWEEN))
 copy = st.tuples(st.sampled_from(COPIES), st.sampled_from(DATA).map(lambda data: ";" + data))
-moderate = settings(max_examples=200, deadline=None, derandomize=True)
+moderate = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 
 
 @moderate
@@ -107,38 +106,6 @@ def test_copy_data_comes_back_as_written(pieces: list[tuple[str, str]]) -> None:
     found = [statement.copy_data for statement in split(text).statements]
 
     assert found == [data.partition("\n")[2].removesuffix("\\.\n") for _, data in pieces]
-
-
-def cut_by_tokens(text: str) -> tuple[list[str], list[str]]:
-    """Statements and psql commands as the plain reading of the token list has them."""
-    statements, meta = [], []
-    depth, start, end = 0, None, 0
-    for token in tokens(text):
-        if token.kind is TokenKind.META:
-            meta.append(token.text.rstrip())
-        if token.kind in (TokenKind.META, TokenKind.SPACE, TokenKind.COMMENT):
-            continue
-        if start is None and token.text == ";":
-            continue
-        start = token.start if start is None else start
-        end = token.start + len(token.text)
-        depth = max(depth + (token.text in ("(", "[")) - (token.text in (")", "]")), 0)
-        if token.text == ";" and depth == 0:
-            statements.append(text[start:end])
-            start = None
-    return statements + ([] if start is None else [text[start:end]]), meta
-
-
-def cut_by_split(text: str) -> tuple[list[str], list[str]]:
-    statements, meta = split(text)
-    return [found.text for found in statements], [found.text for found in meta]
-
-
-def outcome(cut: Callable[[str], tuple[list[str], list[str]]], text: str) -> object:
-    try:
-        return cut(text)
-    except ScanError as error:
-        return error.message, error.offset
 
 
 @settings(moderate, max_examples=500)

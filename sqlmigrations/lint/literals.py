@@ -12,6 +12,8 @@ _ESCAPED_PIECE = re.compile(r"'((?:[^'\\]|\\[\s\S]|'')*+)'(?:\s|--[^\n]*+)*+")
 _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|([\s\S]))")
 _UNICODE = re.compile(r"\\(?:(\\)|([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6}))")
 _NAMED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+# Literals within literals that are looked into: each level is one more reading of what is in it.
+DEEPEST = 16
 _LITERALS = frozenset({TokenKind.STRING, TokenKind.DOLLAR})
 
 
@@ -58,13 +60,13 @@ def code(text: str) -> tuple[Token, ...]:
     return tuple(found)
 
 
-def code_in(tokens: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
+def code_in(tokens: Sequence[Token], levels: int = DEEPEST) -> Iterator[tuple[Token, ...]]:
     """The tokens inside each string constant, and inside the constants in there, as EXECUTE has them."""
-    for token in tokens:
+    for token in tokens if levels else ():
         if is_literal(token):
             inside = code(decoded(token))
             yield inside
-            yield from code_in(inside)
+            yield from code_in(inside, levels - 1)
 
 
 def _escape(match: re.Match[str]) -> str:

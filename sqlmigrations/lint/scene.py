@@ -13,7 +13,12 @@ from sqlmigrations.sql import statements
 from sqlmigrations.sql.lexer import Token
 from sqlmigrations.sql.reading import Name, Reader
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Allowance, Mode
+
+ENDINGS = frozenset({Control.COMMIT, Control.ROLLBACK, Control.PREPARE})
+# Statements that can use a value of an enum; in others the same word means something else.
+_USERS = frozenset({"select", "insert", "update", "delete", "with", "merge", "values", "table", "create", "alter"})
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,26 @@ class Subject:
     mode: Mode = Mode.TRANSACTION
 
     @cached_property
+    def endings(self) -> Sequence[Statement]:
+        """The statements that end a transaction."""
+        return [statement for statement in self.statements if statements.control(statement) in ENDINGS]
+
+    @cached_property
+    def users_of_values(self) -> Sequence[Statement]:
+        """The statements that can use a value of an enum, found once for all that a file adds."""
+        return [statement for statement in self.statements if _can_use_values(statement)]
+
+    @cached_property
     def settled_tables(self) -> frozenset[Name]:
         """Tables of which the file validates or drops a constraint."""
         altered = (s for s in self.statements if statements.verb(s) == ("ALTER", "TABLE"))
         found = (action for statement in altered for action in actions(statement.tokens()))
         return frozenset(action.table for action in found if _settles_a_constraint(action.reader()))
+
+
+def _can_use_values(statement: Statement) -> bool:
+    verb = statements.verb(statement)
+    return bool(verb) and verb[0].lower() in _USERS and verb[:2] != ("ALTER", "TYPE")
 
 
 def _settles_a_constraint(reader: Reader) -> bool:
@@ -77,11 +97,6 @@ class Scene:
     def constraints(self, kind: str) -> Iterator[Constraint]:
         """The constraints of one kind added to a table that was there before."""
         return (constraint for constraint in self._constraints if constraint.kind == kind)
-
-    @property
-    def later(self) -> Sequence[Statement]:
-        """The statements of the file that follow."""
-        return [other for other in self.subject.statements if other.start > self.statement.start]
 
     def reader(self) -> Reader:
         """At the first token."""

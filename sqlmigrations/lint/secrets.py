@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice, takewhile
 
-from sqlmigrations.lint.literals import code, decoded, is_literal, pieces
+from sqlmigrations.lint.literals import DEEPEST, code, decoded, is_literal, pieces
 from sqlmigrations.lint.mentions import mentioned
 from sqlmigrations.sql.lexer import Token, TokenKind
 from sqlmigrations.sql.reading import Reader, depths
@@ -16,12 +16,13 @@ from sqlmigrations.sql.scanner import Statement
 # Looked for before a statement is taken apart, so that a million INSERT lines cost next to nothing.
 HINTS = ("passw", "://")
 _HINT = re.compile(
-    r"passw\w*(?:\W*(?:['$=%]|/\*|--|[a-z]&?'|\Z)|[^;]{0,60}:=)|://[^\s/]*@",
+    # Words beyond the length of a name are not read to their end, for each passw in one begins anew.
+    r"passw\w{0,80}+(?:\W*(?:['$=%]|/\*|--|[a-z]&?'|\Z)|[^;]{0,60}:=)|://[^\s/]*@",
     re.IGNORECASE,
 )
 _KEYS = frozenset({"password", "passwd", "sslpassword"})
 _CONNINFO = re.compile(r"\b(?:ssl)?passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.)+)'|([^\s'\"&]+))", re.IGNORECASE)
-_URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s:/@'\"]*:([^\s/@'\"]+)@", re.IGNORECASE)
+_URL = re.compile(r"(?<=[a-z0-9+.-])://[^\s:/@'\"]*:([^\s/@'\"]+)@", re.IGNORECASE)
 # Text of a command whose password comes next: 'ALTER ROLE r PASSWORD ' || ..., format('... PASSWORD %L', ...).
 _OPEN_END = re.compile(r"\bpassword\s*'*\s*\Z", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\bpassword\s*'?%[0-9$]*[LIs]", re.IGNORECASE)
@@ -56,8 +57,13 @@ def may_hold_one(statement: Statement) -> bool:
     return _HINT.search(statement.source, statement.start, statement.end) is not None
 
 
-def secrets_in(tokens: Sequence[Token]) -> Iterator[Secret]:
-    """The passwords among these tokens, those inside DO bodies and EXECUTE strings included."""
+def secrets_in(tokens: Sequence[Token], levels: int = DEEPEST) -> Iterator[Secret]:
+    """The passwords among these tokens, those inside DO bodies and EXECUTE strings included.
+
+    Args:
+        tokens: Of a statement, or of the code in a literal.
+        levels: How many literals within literals are looked into.
+    """
     follows, since = False, 0
     for index, (token, depth) in enumerate(depths(tokens)):
         follows = follows and depth >= since and token.text != ";"
@@ -67,7 +73,7 @@ def secrets_in(tokens: Sequence[Token]) -> Iterator[Secret]:
         if follows or _is_password(tokens, index):
             yield from _secret(token.start, (text, *pieces(token)))
         elif _HINT.search(text):
-            yield from _inside(token, text)
+            yield from _inside(token, text, levels)
             if _goes_on(tokens, index, text):
                 follows, since = True, depth
 
@@ -91,11 +97,15 @@ def _goes_on(tokens: Sequence[Token], index: int, text: str) -> bool:
     return called.take("format") and called.mark("(") and _TEMPLATE.search(text) is not None
 
 
-def _inside(token: Token, text: str) -> Iterator[Secret]:
+def _inside(token: Token, text: str, levels: int) -> Iterator[Secret]:
+    if not levels:
+        # Nobody nests this deep by hand: all of it counts as a password.
+        yield from _secret(token.start, (text, *pieces(token)))
+        return
     for match in (*_CONNINFO.finditer(text), *_URL.finditer(text)):
         written = next(group for group in match.groups() if group)
         yield from _secret(token.start, (written, re.sub(r"\\(.)", r"\1", written)))
-    for secret in secrets_in(code(text)):
+    for secret in secrets_in(code(text), levels - 1):
         yield from _secret(token.start, tuple(secret.spellings))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from sqlmigrations.lint.literals import code, decoded, is_literal
+from sqlmigrations.lint.literals import DEEPEST, code, decoded, is_literal
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
 from sqlmigrations.sql import statements
@@ -123,12 +123,12 @@ def advisory_unlock(scene: Scene) -> Iterator[Sighting]:
         )
 
 
-def _executed(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
+def _executed(tokens: Sequence[Token], levels: int = DEEPEST) -> Iterator[Sequence[Token]]:
     """The statement itself, the body of a DO, and what EXECUTE in there is given as a literal."""
     yield tokens
     for before, token in pairwise(tokens):
-        if is_literal(token) and before.value in _EXECUTORS:
-            yield from _executed(code(decoded(token)))
+        if levels and is_literal(token) and before.value in _EXECUTORS:
+            yield from _executed(code(decoded(token)), levels - 1)
 
 
 def _start(scene: Scene, word: str) -> int:

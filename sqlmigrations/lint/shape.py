@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from sqlmigrations.lint.literals import decoded
 from sqlmigrations.lint.objects import Kind
 from sqlmigrations.lint.rulebook import Sighting, rule
-from sqlmigrations.lint.scene import Scene
+from sqlmigrations.lint.scene import ENDINGS, Scene
 from sqlmigrations.sql import statements
 from sqlmigrations.sql.lexer import Token, TokenKind
 from sqlmigrations.sql.reading import Name, Reader, is_word
-from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Mode, Severity
 
-_ENDINGS = frozenset({Control.COMMIT, Control.ROLLBACK, Control.PREPARE})
-# Statements that can use a value of an enum; in others the same word means something else.
-_USERS = frozenset({"select", "insert", "update", "delete", "with", "merge", "values", "table", "create", "alter"})
+# Of statements that mention a value; where a certain use of it comes later, a possible one has been found before.
+_LOOKED_AT = 100
 _NOT_NULL = frozenset({"not", "null"})
 
 
@@ -35,7 +33,7 @@ def transaction_control(scene: Scene) -> Iterator[Sighting]:
     if scene.subject.mode is Mode.STATEMENTS or control is None or control is Control.SAVEPOINT:
         return
     words = " ".join(token.text for token in scene.tokens[:3] if token.kind is TokenKind.WORD).upper()
-    if control in _ENDINGS:
+    if control in ENDINGS:
         yield Sighting(
             scene.statement.start,
             f"{words} ends the transaction this file is applied and recorded in.",
@@ -43,7 +41,7 @@ def transaction_control(scene: Scene) -> Iterator[Sighting]:
             "within it, or split the file.",
         )
     else:
-        ending = next((other for other in scene.later if statements.control(other) in _ENDINGS), None)
+        ending = next((other for other in scene.subject.endings if other.start > scene.statement.start), None)
         verb = " ".join(statements.verb(scene.statement))
         until = f", and line {ending.line} would end it" if ending else ""
         yield Sighting(
@@ -111,7 +109,7 @@ def enum_value_used(scene: Scene) -> Iterator[Sighting]:
     if added is None or scene.subject.mode is Mode.STATEMENTS:
         return
     type, value, is_guarded = added
-    use = _first_use(scene.later, type, value)
+    use = _first_use(scene, type, value)
     if use is None:
         return
     token, is_certain = use
@@ -145,13 +143,13 @@ def _is_own(scene: Scene, type: Name) -> bool:
     return any(place.origin == own for place in places)
 
 
-def _first_use(later: Sequence[Statement], type: Name, value: str) -> tuple[Token, bool] | None:
+def _first_use(scene: Scene, type: Name, value: str) -> tuple[Token, bool] | None:
     """The first certain use of the value; failing that, the first that may be one."""
     unsure = None
-    for statement in later:
-        is_plain = not {"'", "\\"} & set(value)
-        if (is_plain and value not in statement.text) or not _can_use(statement):
-            continue
+    is_plain = not {"'", "\\"} & set(value)
+    later = (other for other in scene.subject.users_of_values if other.start > scene.statement.start)
+    mentions = (other for other in later if not is_plain or value in other.text)
+    for statement in islice(mentions, _LOOKED_AT):
         tokens = statement.tokens()
         for index, token in enumerate(tokens):
             if token.kind is not TokenKind.STRING or decoded(token) != value:
@@ -160,11 +158,6 @@ def _first_use(later: Sequence[Statement], type: Name, value: str) -> tuple[Toke
                 return token, True
             unsure = unsure or (token, False)
     return unsure
-
-
-def _can_use(statement: Statement) -> bool:
-    verb = statements.verb(statement)
-    return bool(verb) and verb[0].lower() in _USERS and verb[:2] != ("ALTER", "TYPE")
 
 
 def _is_cast(tokens: Sequence[Token], index: int, type: Name) -> bool:

@@ -31,7 +31,7 @@ def error_text(error: SqlMigrationsError) -> str:
         closing += f"Next: {error.remedy}".split("\n")
     if closing:
         parts.append(_indented(closing))
-    return "\n\n".join(parts)
+    return _printable("\n\n".join(parts))
 
 
 def finding_lines(finding: Finding) -> list[str]:
@@ -48,7 +48,13 @@ def finding_lines(finding: Finding) -> list[str]:
 
 def findings_text(title: str, findings: Sequence[Finding]) -> str:
     """A titled list of findings."""
-    return "\n".join([title, *(line for finding in findings for line in _prefixed(finding_lines(finding)))])
+    told = "\n".join([title, *(line for finding in findings for line in _prefixed(finding_lines(finding)))])
+    return _printable(told)
+
+
+def _printable(text: str) -> str:
+    """Files and servers may say what a terminal obeys; as many characters, so that a caret stays where it points."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
