@@ -18,6 +18,7 @@ from django.conf import settings
 from sqlmigrations.backends.base import Connection
 from tests.core import pytest_collection_modifyitems  # noqa: F401  (a hook)
 from tests.embedded import Folder, lend
+from tests.forkserver import end_zygotes
 from tests.inprocess import LocalSite, pointed_at
 from tests.interruptions import Scene
 from tests.office import Office
@@ -62,6 +63,13 @@ def pytest_xdist_setupnodes() -> None:
     """Workers that run tests side by side start a server each, and are not to inherit the address of this one."""
     if IS_OURS:
         del os.environ["DATABASE_URL"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forkserver() -> Iterator[None]:
+    """What processes of tests are forked from ends with them: what it has to tell of its coverage is awaited."""
+    yield
+    end_zygotes()
 
 
 @pytest.fixture

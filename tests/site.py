@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import forkserver
 from tests.servers import Database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,29 +48,14 @@ class Site:
         self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 60
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end."""
-        return subprocess.run(
-            self._command(arguments),
-            cwd=self.folder,
-            env=self.environment(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=timeout,
-        )
+        words = ["-m", "django", *arguments]
+        return forkserver.run(words, self.folder, self.environment(env), check=check, timeout=timeout)
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start a management command with pipes for both streams; the test waits for it, or kills it."""
-        return subprocess.Popen(
-            self._command(arguments),
-            cwd=self.folder,
-            env=self.environment(env),
-            text=True,
-            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options,
-        )
-
-    def _command(self, arguments: tuple[str, ...]) -> list[str]:
-        return [sys.executable, "-W", "error", "-m", "django", *arguments]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        words = ["-m", "django", *arguments]
+        return forkserver.start(words, self.folder, self.environment(env), **streams | options)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self.database.query(sql, *parameters)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from project.embedded.cluster import wait_until
 from sqlmigrations.backends.locking import LockKey
+from tests import forkserver
 from tests.servers import Database
 from tests.site import Site
 
@@ -56,15 +56,8 @@ class FaultySite(Site):
 
     def python(self, code: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Runs code in a process in which the site's Django is set up."""
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-c", f"import django\ndjango.setup()\n{code}"],
-            cwd=self.folder,
-            env=self.environment(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        words = ["-c", f"import django\ndjango.setup()\n{code}"]
+        return forkserver.run(words, self.folder, self.environment(env))
 
     @property
     def writing_down(self) -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
 import pytest
 
+from tests import forkserver
 from tests.faults.scene import FaultySite
 from tests.servers import Database
 from tests.site import ROOT
@@ -185,15 +185,8 @@ def dump(database: Database) -> list[str]:
 
 
 def manage(database: Database, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "manage.py", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": database.url, "DJANGO_SETTINGS_MODULE": "project.settings"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    env = os.environ | {"DATABASE_URL": database.url, "DJANGO_SETTINGS_MODULE": "project.settings"}
+    return forkserver.run(["manage.py", *arguments], ROOT, env | {"PYTHONPATH": str(ROOT)})
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
