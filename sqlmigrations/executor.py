@@ -65,7 +65,7 @@ class Executor:
         self._interruption.ask(by)
 
     def status(self, *, with_texts: bool = False, with_events: bool = False) -> Status:
-        """What is applied, pending, changed: reads with SELECT rights only, in two queries, or three.
+        """What is applied, pending, changed: reads with SELECT rights only, in two queries, or a few more.
 
         Args:
             with_texts: Bring the SQL as applied along for every file that differs from it.
@@ -76,10 +76,9 @@ class Executor:
             ConfigurationError: A foreign ``schema_migrations`` is in the way.
         """
         loaded = self._load()
-        reader = Reader(self.database)
-        tracking, rows = rights.read(reader, self.ledger, loaded.checksums if with_texts else None)
+        reader, known = Reader(self.database), loaded.checksums if with_texts else None
+        tracking, rows, under_way = inquiry.read(self.ledger, reader, known)
         status = self._status(loaded, tracking, rows)
-        under_way = inquiry.under_way(self.ledger, reader, status.migrations)
         status = replace(status, findings=(*status.findings, *under_way))
         return inquiry.cross_examined(self.ledger, reader, status) if with_events and status.tracked else status
 

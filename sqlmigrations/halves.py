@@ -13,6 +13,7 @@ from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Progres
 
 _DECIDE = "A person has to decide; to be told the ways out: python manage.py sqlmigrate_apply"
 _LOOK = "python manage.py sqlmigrate_status -v 2"
+_COMPLETE = "All that is left is to complete its record, as the next run does."
 
 
 def progress(migration: SqlMigration, row: Applied) -> Progress | None:
@@ -72,7 +73,8 @@ def dependents(scripts: Iterable[Script], entries: Iterable[MigrationStatus]) ->
 
 def _resumable(migration: SqlMigration, far: Progress, row: Applied) -> Finding:
     location, column = migration.file.location, far.line and 1
-    message = f"Half done, {far.done} of {far.total} statements. {_what_next(row)}"
+    next_ = _COMPLETE if far.done == far.total else _what_next(row)
+    message = f"Half done, {far.done} of {far.total} statements. {next_}"
     return Finding("partial", Severity.NOTE, message, "", migration.id, location, far.line, column)
 
 

@@ -1,8 +1,8 @@
-"""Asks journal and catalog about what the rows alone do not tell: the statement of which nobody saw the end."""
+"""Asks journal, catalog and locks about what the rows alone do not tell: the statement of which nobody saw the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sqlmigrations import rights
@@ -11,7 +11,7 @@ from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.backends.locking import STATEMENTS, LockKey
 from sqlmigrations.decision import Doubt
 from sqlmigrations.exceptions import StatementFailed
-from sqlmigrations.ledger import LEDGER, Ledger, quote
+from sqlmigrations.ledger import LEDGER, Ledger, Tracking, quote
 from sqlmigrations.parser import parse
 from sqlmigrations.resume.effects import effect
 from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
@@ -20,9 +20,11 @@ from sqlmigrations.sql import units
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Digest
 from sqlmigrations.testimony import contradicted
-from sqlmigrations.types import Finding, MigrationStatus, Mode, Severity, SqlMigration, State, Status
+from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Severity, SqlMigration, Status
 
 UNREAD = "events-unread"
+# How often the ledger is read again while a run is at it.
+_LOOKS = 5
 _PATH = frozenset(("search_path", "schema", "all"))
 
 
@@ -55,21 +57,46 @@ def begun_in(ledger: Ledger, queries: Queries, migration: SqlMigration) -> Begun
     return unfinished(ledger.journal(queries, migration, JOURNAL_EVENTS))
 
 
-def under_way(ledger: Ledger, reader: Reader, entries: Iterable[MigrationStatus]) -> list[Finding]:
-    """Who executes a statement of what is half done at this moment: a run, or the server after its runner was lost."""
-    halves = [each for each in entries if each.state is State.PARTIAL and _is_by_statements(each)]
-    if not halves:
-        return []
+def read(
+    ledger: Ledger, reader: Reader, known: Sequence[str] | None = None
+) -> tuple[Tracking, tuple[Applied, ...], list[Finding]]:
+    """The ledger, and of what is half done in it who executes a statement: a run, or the server after its runner.
+
+    Of a file that comes to its end between the two questions it would be told that nobody is at it: where something
+    is half done, the rows are read once more, until they are what they were.
+
+    Raises:
+        SqlMigrationsError: As of ``rights.read``.
+    """
+    tracking, rows = rights.read(reader, ledger, known)
+    found: list[Finding] = []
+    for _ in range(_LOOKS):
+        if not (halves := _by_statements(rows)):
+            return tracking, rows, []
+        found = _under_way(ledger, reader, halves)
+        tracking, rows = rights.read(reader, ledger, known)
+        if _by_statements(rows) == halves:
+            break
+    still = {row.id for row in _by_statements(rows)}
+    return tracking, rows, [each for each in found if each.migration in still]
+
+
+def _by_statements(rows: Sequence[Applied]) -> list[Applied]:
+    halves = (row for row in rows if row.is_half_done)
+    return [row for row in halves if row.mode == Mode.STATEMENTS.value or retreat(row) is not None]
+
+
+def _under_way(ledger: Ledger, reader: Reader, halves: Sequence[Applied]) -> list[Finding]:
     try:
         with reader.unharmed():
             holder = locking.holder(reader, LockKey.of(ledger.schema, STATEMENTS))
     except StatementFailed:
         return []  # It was to be a help: what is half done is told without it.
     message = f"A statement of it is being executed just now, by {holder}: nothing is wrong as long as that goes on."
-    return [Finding("partial", Severity.NOTE, message, "", each.id) for each in halves] if holder else []
+    return [Finding("partial", Severity.NOTE, message, "", row.id) for row in halves] if holder else []
 
 
-def cross_examined(ledger: Ledger, queries: Queries, status: Status) -> Status:
+def cross_examined(ledger: Ledger, reader: Reader, status: Status) -> Status:
     """The same, with what the events contradict in the rows; a note where the role may not read them.
 
     Raises:
@@ -77,20 +104,16 @@ def cross_examined(ledger: Ledger, queries: Queries, status: Status) -> Status:
         ConfigurationError: The table of the events is gone.
     """
     try:
-        traces = ledger.traces(queries)
+        with reader.unharmed():
+            traces = ledger.traces(reader)
     except StatementFailed as failed:
-        error = rights.unreadable(queries, ledger, rights.READING_JOURNAL, failed.server)
+        error = rights.unreadable(reader, ledger, rights.READING_JOURNAL, failed.server)
         if not failed.server.is_forbidden:
             raise error from None
         message = f"The rows were not compared with their events. {error.message} {error.remedy}"
         return replace(status, findings=(*status.findings, Finding(UNREAD, Severity.NOTE, message)))
     table = f"{'public' if ledger.schema == 'public' else quote(ledger.schema)}.{LEDGER}"
     return replace(status, findings=contradicted(traces, status.migrations, status.findings, table))
-
-
-def _is_by_statements(entry: MigrationStatus) -> bool:
-    row = entry.applied
-    return row is not None and (row.mode == Mode.STATEMENTS.value or retreat(row) is not None)
 
 
 def _chooses_path(lasting: Iterable[Statement]) -> bool:

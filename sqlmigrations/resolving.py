@@ -141,6 +141,9 @@ def _no_doubt(entry: MigrationStatus, row: Applied, doubt: Doubt | None) -> Conf
     if entry.progress is None:
         message = f"The statements of {entry.id} that are done are no longer those that were run."
         return ConfigurationError(message, remedy=f"See what to do: {_LOOK.partition(': ')[2]}")
+    if entry.progress.done == entry.progress.total:
+        message = f"{entry.id} is done to its last statement; its record alone is not complete."
+        return ConfigurationError(message, remedy=f"The next run completes it: {APPLY}")
     done = f"{row.statements_done} of its {entry.progress.total} statements are done"
     if doubt is None:
         message = f"Nothing in {entry.id} is in doubt: {done}, and the rest has not begun."

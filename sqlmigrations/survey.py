@@ -44,8 +44,8 @@ def survey(databases: Sequence[str], runs: int) -> Iterator[Survey]:
 
 
 def _look(alias: str, runs: int) -> Survey:
-    reader = Reader(alias)
     try:
+        reader = Reader(alias)
         with reader.unharmed():
             executor = Executor(alias)
             status = executor.status()
