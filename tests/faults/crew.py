@@ -50,7 +50,7 @@ class Crew:
         self._members = [_stand_by(site, driver) for driver in drivers]
 
     def perform(self, schema: str, *errands: Errand) -> list[Ended]:
-        """Sends each on its way, all in one schema; who comes first to be named is the first member."""
+        """Sends each on its way, the first errand with the first member, all in one schema."""
         members = self._members[: len(errands)]
         for member, errand in zip(members, errands, strict=True):
             folder = str(errand.folder or self._site.migrations)
