@@ -12,9 +12,10 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_permission_codename
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import QuerySet
+from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 
 from sqlmigrations.admin.links import Links
@@ -101,8 +102,28 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The list, and why it is empty where the table cannot be read."""
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD"])
+        if "%00" in request.GET.urlencode():
+            raise BadRequest("A NUL, which is in no text of a database.")
         notice = sight(request).hidden.get(self.table) if self.has_view_permission(request) else None
         return super().changelist_view(request, {**(extra_context or {}), "notice": notice})
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Django shows the page whatever the method, and refuses a POST for want of a permission."""
+        if request.method not in ("GET", "HEAD", "POST"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Not into what is kept as JSON: answers would tell, letter by letter, the SQL that the pages keep back."""
+        name = lookup.partition(LOOKUP_SEP)[0]
+        columns = {field.name: field for field in self.model._meta.get_fields()}
+        return not isinstance(columns.get(name), models.JSONField) and super().lookup_allowed(lookup, value, request)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
