@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,13 @@ def pytest_testnodedown(node: Any) -> None:
     _said.extend(filter(None, [getattr(node, "workeroutput", {}).get(_SAID)]))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _write_down(terminalreporter)
+    _tell_in_short(terminalreporter)
+
+
+def _write_down(terminalreporter: pytest.TerminalReporter) -> None:
     path = os.environ.get("RAN_ON")
     if not path or not _said:
         return
@@ -59,3 +66,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counted = {"passed": len(passed), "browser": sum("browser/" in report.nodeid for report in passed)}
     with Path(path).open("a") as file:
         file.writelines(json.dumps(said | counted) + "\n" for said in {str(said): said for said in _said}.values())
+
+
+def _tell_in_short(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why tests were skipped, a line for each reason, and what failed: the end of a log is what is read of it."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    terminalreporter.ensure_newline()
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{count} skipped: {reason.removeprefix('Skipped: ')}")
+    for report in [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]:
+        said = [line[1:].strip() for line in report.longreprtext.splitlines() if line.startswith("E ")]
+        terminalreporter.write_line(f"FAILED {report.nodeid}: {''.join(said[:1])[:200]}", red=True)
