@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from sqlmigrations import alone, stops, takeover, together
 from sqlmigrations.alone import Lonely, NotDone
-from sqlmigrations.backends import postgresql
+from sqlmigrations.backends import fate
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.exceptions import DatabaseUnavailable, PartialMigration, SqlMigrationsError, StatementFailed
@@ -115,7 +115,7 @@ class _Walk:
         try:
             self._place = replace(self._place, session=self._place.reopen(0))
             if lost.xid:
-                postgresql.settled_status(self._session.connection, lost.xid, time.monotonic() + _RESOLVE_S)
+                fate.settled(self._session.connection, lost.xid, time.monotonic() + _RESOLVE_S)
         except (DatabaseUnavailable, StatementFailed) as error:
             raise stops.unreachable(self._step, str(error)) from None
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from sqlmigrations import guards, sending
-from sqlmigrations.backends import postgresql
+from sqlmigrations.backends import fate
 from sqlmigrations.backends.base import Connection
+from sqlmigrations.backends.fate import Fate
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
@@ -176,11 +177,11 @@ def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
     deadline = time.monotonic() + _RESOLVE_S
     try:
         connection = place.reopen(_RESOLVE_S).connection
-        status = postgresql.settled_status(connection, claim.xid, deadline)
-        if status == postgresql.IN_PROGRESS:
+        ended = fate.settled(connection, claim.xid, deadline)
+        if ended is Fate.IN_PROGRESS:
             raise outcome_unknown(claim.step)
         # With the very first transaction the table that could be asked is gone as well.
-        recorded = status != "aborted" and place.recorder.is_recorded(connection, claim, place.run)
+        recorded = ended is not Fate.ABORTED and place.recorder.is_recorded(connection, claim, place.run)
     except (StatementFailed, DatabaseUnavailable, Interrupted):
         raise outcome_unknown(claim.step) from None
     if not recorded:

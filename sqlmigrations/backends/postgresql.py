@@ -20,7 +20,6 @@ from sqlmigrations.types import Pooling, Route, ServerError
 # How soon the server notices that the runner is gone and stops its statement.
 _ALWAYS = {"standard_conforming_strings": "on", "client_connection_check_interval": "500"}
 _POLL_S = 0.25
-IN_PROGRESS = "in progress"
 # Who waits for the server for longer wants to know.
 _UNTOLD_S = 1.0
 _TELL_AGAIN_S = 30.0
@@ -128,34 +127,6 @@ def existing_relations(queries: Queries, names: Sequence[str]) -> frozenset[str]
         [list(names)],
     )
     return frozenset(row[0] for row in rows)
-
-
-def settled_status(connection: Connection, xid: str, deadline: float) -> str | None:
-    """How a transaction ended, which is waited for: a commit that waits for a standby is still in progress.
-
-    Args:
-        connection: Where to ask.
-        xid: The transaction.
-        deadline: Until when, by ``time.monotonic()``; then the answer is ``IN_PROGRESS``.
-
-    Raises:
-        StatementFailed: The connection is gone.
-        Interrupted: The run was asked to end meanwhile.
-    """
-    while (status := transaction_status(connection, xid)) == IN_PROGRESS:
-        if time.monotonic() > deadline:
-            break
-        connection.interruption.pause(_POLL_S)
-    return status
-
-
-def transaction_status(queries: Queries, xid: str) -> str | None:
-    """``committed``, ``aborted``, ``in progress``; ``None`` when the server no longer knows.
-
-    https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
-    """
-    status: str | None = queries.query("SELECT pg_catalog.pg_xact_status(%s::xid8)", [xid])[0][0]
-    return status
 
 
 def await_server(alias: str, interruption: Interruption, wait_s: float) -> None:
