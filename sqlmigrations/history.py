@@ -25,7 +25,7 @@ class History:
         self._recorder = recorder
         self._mark = mark
         self._pooling = pooling
-        self._open = False
+        self._open = self._tried = False
         self._started = time.perf_counter()
         signals.run_started.send_robust(sender=History, run_id=mark.id, database=mark.database, pooling=pooling)
 
@@ -46,11 +46,17 @@ class History:
             ) from veto
 
     def open(self, queries: Queries, steps: int, mode: str) -> None:
-        """Adds the event of the beginning, once; the tables have to be there."""
-        if not self._open:
+        """Adds the event of the beginning, once; the tables have to be there.
+
+        Called again after the connection was lost under it, it looks first whether that is told already.
+        """
+        if self._open:
+            return
+        if not (self._tried and self._is_told(queries)):
+            self._tried = True
             detail = {"steps": steps, "mode": mode, "pooling": self._pooling.value}
             self._recorder.tell(queries, "run_started", self._mark, detail)
-            self._open = True
+        self._open = True
 
     def watched(self, step: Step, glimpse: Glimpse) -> None:
         """Tells what a step was seen doing; may be called from any thread."""
@@ -102,6 +108,10 @@ class History:
             error=error,
             duration_ms=(time.perf_counter() - self._started) * 1000,
         )
+
+    def _is_told(self, queries: Queries) -> bool:
+        sql = "SELECT 1 FROM {events} WHERE run_id = %s::uuid AND event = 'run_started'"
+        return bool(queries.query(sql.format(**self._recorder.names), [str(self._mark.id)]))
 
     def _finished(self, step: Step, outcome: Outcome | None, error: SqlMigrationsError | None) -> None:
         signals.migration_finished.send_robust(
