@@ -169,7 +169,7 @@ class Run:
             except AlreadyRecorded:
                 if step.direction is Direction.BACKWARD:
                     return Result.UNDONE, "the connection was lost at its end", attempt
-                return self._look_again(step), "applied by another run meanwhile", attempt
+                return *self._look_again(step), attempt
             except ConnectionLost as lost:
                 self._reconnect(step)
                 lost.failure.attempts = attempt
@@ -223,8 +223,8 @@ class Run:
                 remedy="When the server is back: python manage.py sqlmigrate_apply --wait-for-db 60",
             ) from None
 
-    def _look_again(self, step: Step) -> Result:
-        """Whether the row that was in the way is the migration we meant to apply."""
+    def _look_again(self, step: Step) -> tuple[Result, str]:
+        """Whether the row that was in the way is the migration we meant to apply, and by whom."""
         migration = step.migration
         row = self._ledger.find(self._queries, migration.label, migration.key)
         if row is None or row.checksum != migration.file.checksum or row.is_half_done:
@@ -232,7 +232,9 @@ class Run:
                 f"Another run recorded {migration.label} {migration.key} meanwhile, with other content.",
                 remedy="Look at the two checkouts: python manage.py sqlmigrate_status",
             )
-        return Result.SKIPPED
+        if row.run_id == self.mark.id:
+            return Result.APPLIED, "the connection was lost at its end"
+        return Result.SKIPPED, "applied by another run meanwhile"
 
     def _done_before(self) -> str:
         done = count_done(self.outcomes)
