@@ -10,15 +10,16 @@ from sqlmigrations.exceptions import (
     MigrationFailed,
     MigrationStopped,
     SqlMigrationsError,
+    StatementFailed,
 )
-from sqlmigrations.guidance import APPLY
+from sqlmigrations.guidance import APPLY, STATUS
 from sqlmigrations.interruption import CANCELLED, TO_GO_ON, Interruption
 from sqlmigrations.plan import Step
 from sqlmigrations.types import Direction, Mode
 
 # After these nothing of a file in a transaction is there.
 _WITHOUT_TRACE = (MigrationFailed, DatabaseUnavailable, LockLost, LockNotObtained, Interrupted)
-_RESUMED = "What was done of it before is recorded; the next run goes on from there."
+RESUMED = "What was done of it before is recorded; the next run goes on from there."
 
 
 def told(step: Step, error: SqlMigrationsError, before: str, interruption: Interruption) -> SqlMigrationsError:
@@ -35,9 +36,21 @@ def told(step: Step, error: SqlMigrationsError, before: str, interruption: Inter
     return (_interrupted(error, step, interruption) or error) if interruption.asked else error
 
 
+def not_begun(step: Step, error: SqlMigrationsError | StatementFailed) -> SqlMigrationsError:
+    """The same; what was refused or lost with no statement of the file under way is told as that."""
+    if isinstance(error, SqlMigrationsError):
+        return error
+    said = error.server.message
+    return DatabaseUnavailable(
+        f"{step.migration.id} was not begun, as the database did not take what has to be recorded before: {said}",
+        remedy=f"Look whether the server answers ( {STATUS} ), then start again:  {APPLY}",
+    )
+
+
 def _kept(step: Step, error: SqlMigrationsError, before: str) -> str:
-    if step.script.mode is Mode.STATEMENTS and not isinstance(error, MigrationFailed):
-        return _RESUMED
+    # Who finds the lock lost after the file was begun says so himself.
+    if step.script.mode is Mode.STATEMENTS and not isinstance(error, (MigrationFailed, LockLost)):
+        return RESUMED
     tried = f" after {error.attempts} attempts" if isinstance(error, MigrationFailed) and error.attempts > 1 else ""
     if step.direction is Direction.BACKWARD:
         return f"Nothing was undone{tried}: {step.migration.id} is in force as it was."

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from sqlmigrations import provenance
+from sqlmigrations.aftermath import RESUMED
 from sqlmigrations.backends.base import Connection, Row
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
@@ -133,7 +134,9 @@ class Bookkeeper:
             LockLost: It is not.
         """
         if not session.connection.query(f"SELECT {HELD}", [self._lock.token])[0][0]:
-            raise lock_lost(self._step.migration.id)
+            lost = lock_lost(self._step.migration.id)
+            lost.kept = RESUMED
+            raise lost
 
     def note(self, session: Session, event: str, detail: Mapping[str, object]) -> None:
         """Adds an event that leaves the row as it is."""

@@ -138,9 +138,9 @@ def _broken(guard: Session, database: str, failed: StatementFailed, *, is_locked
         with suppress(StatementFailed), closing(Connection(database, "sqlmigrations probe")) as probe:
             if lasts_a_message(probe):
                 return statements_pooled(database)
-    unchanged = "" if is_locked else " Nothing was changed."
+    # While a file is performed, its run itself tells what is left.
     return DatabaseUnavailable(
-        f"The connection failed: {failed.server.message.rstrip('.')}.{unchanged}",
+        f"The connection failed: {failed.server.message.rstrip('.')}. Nothing was changed.",
         remedy=f"Look what is recorded:  {STATUS}  and start the same command again.",
     )
 

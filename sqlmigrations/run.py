@@ -101,8 +101,8 @@ class Run:
             if not step.founds:
                 self._open_history()
             outcome = self._perform(step)
-        except SqlMigrationsError as error:
-            attempts = 1
+        except (SqlMigrationsError, StatementFailed) as met:
+            error, attempts = aftermath.not_begun(step, met), 1
             if isinstance(error, MigrationFailed):
                 attempts = error.attempts
                 error.notices = self._notices(step)

@@ -106,8 +106,9 @@ def unreachable(step: Step, said: str) -> DatabaseUnavailable:
     """The error for a file whose connection was lost and could not be had again."""
     return DatabaseUnavailable(
         f"The connection was lost while {step.migration.id} was {_DOING[step.direction]} statement by statement: "
-        f"{said} What was done is recorded.",
-        remedy=f"When the server is back, the next run goes on where this one stopped:  {APPLY} --wait-for-db 60",
+        f"{said}",
+        kept="How far it came is recorded; the next run goes on from there.",
+        remedy=f"When the server is back:  {APPLY} --wait-for-db 60",
     )
 
 
