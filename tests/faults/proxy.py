@@ -24,7 +24,7 @@ class Cut(Enum):
     LATE = "the client is cut off at once, the server gets the COMMIT when the test lets it go"
 
 
-class _Link:
+class Link:
     """One client and its connection to the server."""
 
     def __init__(self, proxy: Proxy, client: socket.socket, server: socket.socket) -> None:
@@ -96,7 +96,7 @@ class Proxy:
         self.delivery = threading.Event()
         self.flow = threading.Event()
         self.flow.set()
-        self._links: list[_Link] = []
+        self._links: list[Link] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, direct: str) -> str:
@@ -177,19 +177,22 @@ class Proxy:
             self.turned_away += 1
             client.close()
         else:
-            self._links.append(_Link(self, client, server))
+            self._links.append(self.link(client, server))
+
+    def link(self, client: socket.socket, server: socket.socket) -> Link:
+        return Link(self, client, server)
 
 
 @contextmanager
 def proxy_before(url: str) -> Iterator[Proxy]:
-    proxy = Proxy(_address(url))
+    proxy = Proxy(address(url))
     try:
         yield proxy
     finally:
         proxy.close()
 
 
-def _address(url: str) -> str | tuple[str, int]:
+def address(url: str) -> str | tuple[str, int]:
     parts = urlsplit(url)
     # The host as written: urlsplit's own hostname lowers its case.
     host = unquote(parts.netloc.rpartition("@")[2].rpartition(":")[0])
