@@ -35,6 +35,15 @@ def test_every_row_names_the_tests_that_are_named_after_it() -> None:
     there = {row: sorted(name for names in NAMES.values() for name in names if row in rows_of(name)) for row in ROWS}
 
     assert {row: sorted(names) for row, names in listed()} == there
+    assert [row for row, names in there.items() if not names] == []
+
+
+def test_a_test_that_is_named_after_a_row_is_among_those_of_faults() -> None:
+    elsewhere = [
+        path.name for path, names in NAMES.items() if any(map(rows_of, names)) if path.parent.name != "faults"
+    ]
+
+    assert elsewhere == []
 
 
 def test_every_test_that_the_page_names_exists() -> None:
