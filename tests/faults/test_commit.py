@@ -43,6 +43,9 @@ def test_f26_a_commit_that_never_arrives_is_given_up(site: FaultySite, proxy: Pr
     assert "project.001_a failed and was rolled back." in failed.stderr
     assert site.query("SELECT number FROM done") == []
     assert (site.recorded(), [event["name"] for event in site.events("failed")]) == ([], ["001_a"])
+    assert "Nothing of this file was kept after 2 attempts" in failed.stderr
+    assert site.apply().returncode == 0
+    assert (site.names(), site.query("SELECT number FROM done")) == (["001_a"], [(1,)])
 
 
 @DRIVERS

@@ -281,9 +281,12 @@ def test_f39_a_directive_still_limits_a_build(table: FaultySite) -> None:
     table.write("001_i.sql", "-- statement-timeout: 300ms\n" + BUILD)
     with writer(table):
         stopped = table.apply()
+    following = table.apply()
 
     assert stopped.returncode == 7
     assert "PostgreSQL 57014" in stopped.stderr
+    assert "which runs  DROP INDEX CONCURRENTLY public.i  and then statement 1 again, once." in stopped.stderr
+    assert (following.returncode, is_valid(table), table.recorded()) == (0, True, [("001_i", "applied")])
 
 
 @DRIVERS

@@ -108,9 +108,34 @@ def test_f05_a_run_whose_lock_connection_is_ended_stops_before_the_next_file(
         "  Nothing of this file was kept; 2 migrations were applied in this run before it.\n"
         "  Next: What was done before is recorded. Start again: python manage.py sqlmigrate_apply\n"
     )
-    assert (site.recorded(), site.has("b")) == ([("001_a", "applied")], False)
+    assert (site.recorded(), site.has("a"), site.has("b")) == ([("001_a", "applied")], True, False)
+    assert [event["detail"]["error"] for event in site.events("run_finished")] == ["LockLost"]
     assert site.apply().returncode == 0
     assert site.names() == ["001_a", "002_b"]
+
+
+def test_f05_a_run_whose_connection_is_ended_while_it_waits_for_the_lock_changes_nothing(site: FaultySite) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    holder = site.database.connect()
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK.value])
+    runner = site.start_apply()
+    assert runner.stdout is not None
+    assert "Waiting for the migration lock" in runner.stdout.readline()
+    site.terminate("sqlmigrations lock")
+
+    stopped = ended(runner)
+
+    assert stopped.returncode == 9, stopped
+    assert stopped.stderr.startswith("The connection failed: ")
+    assert stopped.stderr.endswith(
+        " Nothing was changed.\n\n"
+        "  Next: Look what is recorded:  python manage.py sqlmigrate_status  and start the same command again.\n"
+    )
+    assert (site.ledger(), site.has("a")) == ([], False)
+    holder.close()
+    assert site.apply().returncode == 0
+    assert site.names() == ["001_a"]
 
 
 def test_f06_a_second_runner_waits_for_the_row_of_one_that_lost_its_lock(site: FaultySite, gate: Gate) -> None:

@@ -95,6 +95,8 @@ def test_f35_a_table_that_somebody_reads_for_ever_is_left_to_the_other_readers(s
     assert [seen["pid"] for seen in event["detail"]["blockers"]] == [blocker.pid]
     assert site.names() == ["001_a"]
     blocker.leave()
+    assert site.apply(DRIVER=driver).returncode == 0
+    assert site.names() == ["001_a", "002_b"]
 
 
 @BOTH_DRIVERS
@@ -146,6 +148,7 @@ def test_f37_autovacuum_gives_way(eager_site: FaultySite) -> None:
     assert outcome["attempts"] == 1
     assert outcome["duration_ms"] > 900, "deadlock_timeout had to pass before the worker was asked to leave"
     assert worker not in eager_site.query(vacuums)
+    assert eager_site.names() == ["001_a"]
 
 
 @BOTH_DRIVERS
@@ -166,7 +169,7 @@ def test_f38_a_deadlock_with_the_application_is_tried_again_whole(site: FaultySi
     assert [seen["pid"] for seen in retrying["blockers"]] == [other.pid]
     (event,) = (event for event in site.events("applied") if event["name"] == "001_a")
     assert event["detail"]["attempts"] == 2
-    assert site.has("c")
+    assert (site.names(), site.has("c")) == (["001_a"], True)
 
 
 def test_a_conflict_of_serializable_transactions_is_tried_again_whole(site: FaultySite, gate: Gate) -> None:
@@ -391,5 +394,7 @@ def test_f13_checks_that_still_have_to_run_are_explained(site: FaultySite) -> No
     assert "PostgreSQL 55006" in failed.stderr
     assert "two files, or write SET CONSTRAINTS ALL IMMEDIATE between them." in failed.stderr
     assert site.query("SELECT count(*) FROM invoice") == [(0,)]
+    assert (site.recorded(), [event["detail"]["sqlstate"] for event in site.events("failed")]) == ([], ["55006"])
     site.write("001_a.sql", f"INSERT INTO invoice VALUES (1);\nSET CONSTRAINTS ALL IMMEDIATE;\n{CHANGE}")
     assert site.apply().returncode == 0
+    assert (site.names(), site.query("SELECT vendor_id, total FROM invoice")) == (["001_a"], [(1, None)])

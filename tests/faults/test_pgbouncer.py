@@ -187,6 +187,8 @@ def test_f08_a_run_whose_lock_is_lost_behind_the_pooler_stops(site: FaultySite, 
 
     assert stopped.returncode == 10, stopped
     assert site.names() == ["001_a"]
+    assert site.apply(DATABASE_URL=pool.url(site.database)).returncode == 0
+    assert site.names() == ["001_a", "002_b"]
 
 
 @BOTH
@@ -206,6 +208,8 @@ def test_f08_a_run_that_is_ended_leaves_nothing_behind_the_pooler(
     until(lambda: not advisory_locks(site))
     assert (site.names(), site.has("a")) == ([], False)
     assert lent(site, pool) <= {CLEAN, EMPTIED}
+    assert site.apply(DATABASE_URL=pool.url(site.database), DRIVER=driver).returncode == 0
+    assert site.names() == ["001_a"]
 
 
 def test_f08_a_second_runner_behind_the_pooler_waits_no_longer_than_it_may(site: FaultySite, gate: Gate) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import pytest
 
 from tests.faults.proxy import Cut, Proxy
-from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, ended, until
+from tests.faults.scene import AT_THE_GATE, GATE, FaultySite, Gate, ended, until
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 
@@ -287,6 +289,33 @@ def test_f20_a_runner_killed_within_a_statement_of_a_transaction_is_followed_by_
     assert (resumed.returncode, resumed.stderr) == (0, "")
     assert "resumed at statement 2" in resumed.stdout
     assert (site.query("SELECT a FROM t"), progress(site)) == ([(1,)], [("applied", 4, 4)])
+
+
+def test_f20_a_runner_killed_within_a_procedure_leaves_the_choice_to_a_person(site: FaultySite, gate: Gate) -> None:
+    site.write(
+        "001_t.sql",
+        "-- transaction: off\n-- lock-timeout: 60s\nCREATE TABLE log (n int);\n"
+        "CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN\n"
+        f"INSERT INTO log VALUES (1); COMMIT; PERFORM pg_advisory_xact_lock({GATE});\n"
+        "INSERT INTO log VALUES (2); END $$;\n"
+        "CALL p();\nCREATE TABLE u ();\n",
+    )
+    killed = site.start_apply()
+    gate.await_somebody()
+    killed.kill()
+    killed.wait()
+    until(lambda: not gate.waiting())
+    gate.open()
+
+    asked = site.apply()
+    commands = re.findall(r'python manage\.py (sqlmigrate_repair [^"\n]*)"\.\.\."', asked.stderr)
+
+    assert [event["detail"]["number"] for event in site.events("statement_started")][-1] == 3
+    assert (asked.returncode, progress(site), site.query("SELECT n FROM log")) == (7, [("partial", 2, 4)], [(1,)])
+    assert [re.findall(r"--(?:done|redo)", command) for command in commands] == [["--done"], ["--redo"]]
+    assert site.run(*shlex.split(commands[0]), "looked", "--noinput").returncode == 0
+    assert site.apply().returncode == 0
+    assert (progress(site), site.has("u"), site.query("SELECT n FROM log")) == ([("applied", 4, 4)], True, [(1,)])
 
 
 @DRIVERS

@@ -60,6 +60,10 @@ def test_f12_a_deferred_constraint_is_checked_before_commit(site: FaultySite) ->
     assert "invoice_vendor_fk" in failed.stderr
     assert (site.names(), site.has("b")) == (["001_a"], False)
     assert site.query("SELECT count(*) FROM invoice") == [(0,)]
+    assert [event["detail"]["sqlstate"] for event in site.events("failed")] == ["23503"]
+    site.write("002_b.sql", "INSERT INTO invoice VALUES (7);\nINSERT INTO vendor VALUES (7);\n")
+    assert site.apply().returncode == 0
+    assert site.names() == ["001_a", "002_b"]
 
 
 ENDINGS = ["ROLLBACK", "ROLLBACK AND CHAIN", "COMMIT", "COMMIT AND CHAIN", "END", "ABORT"]
@@ -105,6 +109,14 @@ def test_f14_f15_an_ending_that_was_overlooked_is_caught_by_the_transaction_id(
     assert (site.has("a"), site.has("b")) == (before, behind)
     assert site.recorded() == []
     assert [event["name"] for event in site.events("failed")] == ["001_a"]
+    assert failed.stderr.endswith(
+        "  Next: Remove the COMMIT or ROLLBACK from the file, undo what took effect, and run  "
+        "python manage.py sqlmigrate_apply\n"
+    )
+    site.query("DROP TABLE IF EXISTS a, b")
+    site.write("001_a.sql", "CREATE TABLE a (id int);\nCREATE TABLE b (id int);\n")
+    assert site.apply().returncode == 0
+    assert (site.names(), site.has("a"), site.has("b")) == (["001_a"], True, True)
 
 
 @pytest.mark.parametrize("removal", ["DELETE FROM", "TRUNCATE"])
@@ -134,6 +146,10 @@ def test_f15_begin_and_commit_around_a_part_are_refused_with_both_lines(site: Fa
     assert "migrations_sql/001_a.sql:2:1  [transaction-control]" in refused.stderr
     assert "and line 4 would end it" in refused.stderr
     assert "migrations_sql/001_a.sql:4:1  [transaction-control]" in refused.stderr
+    assert (site.ledger(), site.has("a")) == ([], False)
+    site.write("001_a.sql", "CREATE TABLE a (id int);\nCREATE TABLE b (id int);\nSELECT 1;\n")
+    assert site.apply().returncode == 0
+    assert site.names() == ["001_a"]
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "END", "END TRANSACTION"])
@@ -166,6 +182,9 @@ def test_f16_a_commit_inside_do_or_call_is_refused_by_the_server(site: FaultySit
     assert "PostgreSQL 2D000: invalid transaction termination" in failed.stderr
     assert "COMMIT and ROLLBACK are not possible inside DO or CALL here" in failed.stderr
     assert (site.recorded(), site.has("a")) == ([], False)
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + sql.replace(" COMMIT;", "").replace(" ROLLBACK;", ""))
+    assert site.apply().returncode == 0
+    assert (site.names(), site.query("SELECT id FROM a")) == (["001_a"], [(1,)])
 
 
 def test_f17_savepoints_are_allowed(site: FaultySite) -> None:
@@ -189,10 +208,24 @@ def test_f18_a_runner_killed_before_commit_leaves_nothing_and_no_lock(site: Faul
     killed = site.apply(FAULT="die_before_commit")
 
     assert killed.returncode == -9
-    until(lambda: site.holders() == [])
+    until(lambda: site.sessions("sqlmigrations") == [])
     assert (site.recorded(), site.has("a")) == ([("000_first", "applied")], False)
     assert site.apply("--lock-wait", "0").returncode == 0
     assert site.names() == ["000_first", "001_a"]
+
+
+def test_f18_the_lock_of_a_killed_runner_is_free_within_a_second(site: FaultySite, gate: Gate) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+    runner = site.start_apply()
+    gate.await_somebody()
+    runner.kill()
+    gate.open()
+
+    # Nobody waits for what the dead one holds but this one, which gives up after a second.
+    following = site.apply("--lock-wait", "1")
+
+    assert (following.returncode, following.stderr) == (0, "")
+    assert site.names() == ["001_a"]
 
 
 def test_f18_a_runner_killed_while_it_makes_the_tracking_tables_leaves_an_empty_database(site: FaultySite) -> None:
@@ -224,7 +257,7 @@ def test_f19_the_statement_of_a_killed_runner_is_stopped(site: FaultySite) -> No
     assert (site.recorded(), site.holders()) == ([], [])
     site.query("UPDATE pause SET seconds = 0")
     assert site.apply().returncode == 0
-    assert site.query("SELECT number FROM done") == [(1,)]
+    assert (site.names(), site.query("SELECT number FROM done")) == (["001_a"], [(1,)])
 
 
 def test_a_runner_killed_in_a_transaction_that_waits_frees_its_locks(site: FaultySite, gate: Gate) -> None:
@@ -287,6 +320,7 @@ def test_f22_a_file_whose_connection_is_terminated_twice_is_given_up(
     assert [event["name"] for event in site.events("failed")] == ["001_a"]
     gate.open()
     assert site.apply().returncode == 0
+    assert site.names() == ["001_a"]
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
