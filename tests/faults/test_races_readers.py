@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from sqlmigrations.executor import Executor
 from sqlmigrations.types import State
 from tests.faults.scene import AT_THE_GATE, GATE, ended, shut_gate
 from tests.inprocess import LocalSite
-from tests.office import LEDGER, Office, page, words
+from tests.office import EVENTS, LEDGER, Office, page, words
 
 STATUS = f"{LEDGER}status/"
+DATABASE = ("--database", "default")
 RESOLVE = ("sqlmigrate_repair", "resolve", "project", "1", "--done", "--reason", "seen", "--noinput")
 BY_STATEMENTS = f"-- transaction: off\n{AT_THE_GATE}CREATE TABLE {{table}} (id int);\n"
 
@@ -110,3 +112,105 @@ def test_a_file_of_which_only_the_record_is_not_complete_is_told_so(local_site: 
     assert "project.001_a is done to its last statement; its record alone is not complete." in refused.stderr
     assert "Next: The next run completes it: python manage.py sqlmigrate_apply" in refused.stderr
     assert ended(runner).returncode == 0
+
+
+@contextmanager
+def reading_only() -> Iterator[None]:
+    """Django's connection cannot write, whoever uses it."""
+    connection = connections["default"]
+    options = connection.settings_dict["OPTIONS"]
+    connection.close()
+    options["options"] = "-c default_transaction_read_only=on"
+    try:
+        yield
+    finally:
+        connection.close()
+        del options["options"]
+
+
+class Visitor:
+    """Whoever looks at an office: a client of the admin that entered before."""
+
+    def __init__(self, office: Office) -> None:
+        self.site = office.site
+        self.client = office.superuser()
+
+    def look(self) -> tuple[list[State], str]:
+        """The states of the project's files, and every page that there is about them; all of them can be read."""
+        states = self.states()
+        for listing in (LEDGER, EVENTS):
+            for newest in re.findall(rf'href="({listing}\d+/change/)', page(self.client.get(listing)))[:1]:
+                page(self.client.get(newest))
+        return states, page(self.client.get(STATUS))
+
+    def states(self) -> list[State]:
+        with self.site.configured():
+            status = Executor().status()
+        assert status.integrity == "valid", status.findings
+        return [entry.state for entry in status.migrations if entry.label == "project"]
+
+    def ask(self) -> tuple[int, str]:
+        """How ``sqlmigrate_status --check`` ends, and what Django's system check says."""
+        return self.site.run("sqlmigrate_status", "--check").returncode, self.site.run("check", *DATABASE).stderr
+
+
+@pytest.mark.parametrize("way", ["-- transaction: on\n", "-- transaction: off\n"], ids=["together", "by statements"])
+def test_who_reads_waits_for_nobody_writes_nothing_and_is_in_nobodys_way(office: Office, way: str) -> None:
+    site = office.site
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", f"{way}{AT_THE_GATE}CREATE TABLE b (id int);\n")
+    site.write("003_c.sql", "CREATE TABLE c (id int);\n")
+    visitor = Visitor(office)
+    with atomic_requests(), reading_only(), shut_gate(site.database) as gate:
+        runner = site.start("sqlmigrate_apply")
+        gate.await_somebody()
+
+        states, told = visitor.look()
+        code, checked = visitor.ask()
+        with transaction.atomic(), site.configured():
+            # What it has read so far holds nobody up, however long it goes on reading.
+            Executor().status()
+            gate.open()
+            done = ended(runner)
+
+        states_after, told_after = visitor.look()
+        answers = visitor.ask()
+
+    is_half_done = "off" in way
+    assert (done.returncode, done.stderr) == (0, "")
+    assert states == [State.APPLIED, State.PARTIAL if is_half_done else State.PENDING, State.PENDING]
+    assert ("being executed just now, by pid" in words(told)) == is_half_done
+    assert code == 3
+    assert f"SQL migrations that are pending: {1 if is_half_done else 2}." in checked
+    assert (states_after, answers) == ([State.APPLIED] * 3, (0, ""))
+    assert "All migrations are applied." in words(told_after)
+
+
+def test_whoever_looks_while_files_are_applied_sees_them_come_one_after_the_other(office: Office) -> None:
+    site, visitor, count = office.site, Visitor(office), 40
+    site.write("001_t.sql", "CREATE TABLE t (id int);\n")
+    for number in range(2, count + 1):
+        concurrently = "CONCURRENTLY " if number % 4 == 0 else ""
+        first = "" if concurrently else "SELECT pg_sleep(0.03);\n"
+        site.write(f"{number:03}_i.sql", f"{first}CREATE INDEX {concurrently}i_{number} ON t (id);\n")
+    seen: list[list[State]] = []
+    codes = []
+    with atomic_requests(), reading_only():
+        runner = site.start("sqlmigrate_apply")
+        while runner.poll() is None:
+            seen += [visitor.states() for _ in range(5)]
+            seen.append(visitor.look()[0])
+            codes.append(visitor.ask()[0])
+        done = ended(runner)
+        seen.append(visitor.look()[0])
+
+    assert (done.returncode, done.stderr) == (0, "")
+    applied = [states.count(State.APPLIED) for states in seen]
+    for done_so_far, states in zip(applied, seen, strict=True):
+        half_done = states[done_so_far : done_so_far + 1].count(State.PARTIAL)
+        pending = count - done_so_far - half_done
+        assert states == [State.APPLIED] * done_so_far + [State.PARTIAL] * half_done + [State.PENDING] * pending
+    assert applied == sorted(applied)
+    assert applied[-1] == count
+    assert codes == sorted(codes, reverse=True)
+    assert set(codes) <= {3, 0}
