@@ -108,7 +108,7 @@ class Bookkeeper:
         try:
             self._recorder.claim(session, self._step, self._run, self._lock, 0, _BEGIN)
             detail = {"statements": len(self._step.script.statements)}
-            texts, params = self._texts()
+            texts, params = KEEP.format(**self._recorder.names), contents(self._kept)
             sql, told = self._event(journal.BEGUN, detail)
             session.connection.query(f"{texts};{sql};COMMIT", [*params, *told])
         except BaseException:
@@ -177,8 +177,7 @@ class Bookkeeper:
     def complete(self, session: Session, attempts: int) -> None:
         """Records that all of it is done, with its texts."""
         metadata = down_checksum(self._step.migration, self._kept)
-        texts, params = self._texts()
-        complete = f"{texts};{_COMPLETE}"
+        params, complete = contents(self._kept), f"{KEEP};{_COMPLETE}"
         checksum, sql_checksum = row(self._step, self._run)[5:7]
         detail: dict[str, object] = {"statements": len(self._step.script.statements), "attempts": attempts}
         detail |= {"checksum": checksum, "sql_checksum": sql_checksum}
@@ -186,9 +185,6 @@ class Bookkeeper:
 
     def _advanced(self, unit: Unit, done_checksum: str, took_ms: float) -> list[object]:
         return [unit.last, took_ms, json.dumps({DONE_CHECKSUM: done_checksum}), *self._row]
-
-    def _texts(self) -> tuple[str, list[object]]:
-        return KEEP.format(**self._recorder.names), contents(self._kept)
 
     def _event(self, event: str, detail: Mapping[str, object]) -> tuple[str, list[object]]:
         migration, by = self._step.migration, provenance.collect()

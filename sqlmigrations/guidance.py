@@ -6,6 +6,7 @@ The states are those of https://www.postgresql.org/docs/current/errcodes-appendi
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from types import MappingProxyType
 
@@ -167,7 +168,7 @@ def advice(server: ServerError, blockers: Sequence[Blocker] = ()) -> str:
 
 def on(database: str) -> str:
     """The option that names the database, where it has to be named."""
-    return "" if database == "default" else f" --database {database}"
+    return "" if database == "default" else f" --database {shlex.quote(database)}"
 
 
 def migrate(app: str, name: str, database: str = "default") -> str:
@@ -177,7 +178,7 @@ def migrate(app: str, name: str, database: str = "default") -> str:
 
 def addressed(text: str, database: str) -> str:
     """A text whose commands name the database, where it is another one than they work on by themselves."""
-    return _OUR_COMMANDS.sub(rf"\g<0>{on(database)}", text)
+    return _OUR_COMMANDS.sub(lambda command: f"{command[0]}{on(database)}", text)
 
 
 def operation(id: str) -> str:

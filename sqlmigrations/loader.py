@@ -79,6 +79,10 @@ def load(sources: Iterable[Source], ignore: Sequence[str] = ()) -> Loaded:
 
 def shown(path: Path) -> str:
     """The path as people see it: relative where it lies below the working directory."""
+    return _legible(_nearest(path))
+
+
+def _nearest(path: Path) -> str:
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
@@ -100,7 +104,7 @@ def _read_folder(source: Source, ignore: Sequence[str]) -> _Folder:
     root = os.path.realpath(source.folder)
     for entry in entries:
         _read_entry(folder, entry, f"{base}/{_legible(entry.name)}", root)
-    folder.findings += _bad_names(base, folder.misnamed, [entry.name for entry in entries])
+    folder.findings += _bad_names(_nearest(source.folder), folder.misnamed, [entry.name for entry in entries])
     return folder
 
 
@@ -175,8 +179,8 @@ def _bad_names(base: str, misnamed: Sequence[str], every: Iterable[str]) -> Iter
         slug = re.sub(r"\W+", "_", slug.lower()).strip("_") or "migration"
         new = f"{base}/{number}_{slug}{'.down.sql' if kind == 'down' else '.sql'}"
         message = "Not a migration's name: NNN_slug.sql is expected, digits first."
-        remedy = f"mv {_quoted(f'{base}/{name}')} {shlex.quote(new)}"
-        yield _file_error("file-name", message, remedy, f"{base}/{_legible(name)}")
+        remedy = f"mv {_quoted(f'{base}/{name}')} {_quoted(new)}"
+        yield _file_error("file-name", message, remedy, _legible(f"{base}/{name}"))
 
 
 def _legible(name: str) -> str:

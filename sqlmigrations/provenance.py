@@ -26,7 +26,13 @@ class Provenance:
 
 def collect() -> Provenance:
     """Asks the system; never fails."""
-    return Provenance(_os_user(), socket.gethostname(), os.getpid(), _git_commit())
+    commit = _git_commit()
+    return Provenance(_text(_os_user()), _text(socket.gethostname()), os.getpid(), commit and _text(commit))
+
+
+def _text(name: str) -> str:
+    """As a database can hold it: bytes that are no UTF-8 are spelled out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 @functools.cache

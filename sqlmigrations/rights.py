@@ -167,12 +167,12 @@ def _not_writable(ledger: Ledger, answer: _Answer) -> tuple[str, list[str]] | No
 
 
 def _not_creatable(ledger: Ledger, answer: _Answer) -> tuple[str, list[str]] | None:
-    user = quote(answer.user)
+    user = _spelled(answer.user)
     if answer.schema_exists and answer.schema_lacks:
-        grant = f"GRANT {', '.join(answer.schema_lacks)} ON SCHEMA {quote(ledger.schema)} TO {user};"
+        grant = f"GRANT {', '.join(answer.schema_lacks)} ON SCHEMA {_spelled(ledger.schema)} TO {user};"
         return f"The role {answer.user!r} may not create tables in the schema {ledger.schema!r}.", [grant]
     if not answer.schema_exists and not answer.may_create_schema:
-        grant = f"GRANT CREATE ON DATABASE {quote(answer.database)} TO {user};"
+        grant = f"GRANT CREATE ON DATABASE {_spelled(answer.database)} TO {user};"
         return f"The role {answer.user!r} may not create the schema {ledger.schema!r}.", [grant]
     return None
 
@@ -190,13 +190,20 @@ def _ask(queries: Queries, ledger: Ledger, needs: Sequence[Need]) -> _Answer:
 
 
 def _table_grants(ledger: Ledger, answer: _Answer) -> list[str]:
-    role, schema = quote(answer.user), quote(ledger.schema)
+    role, schema = _spelled(answer.user), _spelled(ledger.schema)
     rights: dict[str, list[str]] = {}
     for entry in answer.missing:
         table, _, right = entry.partition(": ")
         rights.setdefault(table, []).append(right)
     usage = [f"GRANT USAGE ON SCHEMA {schema} TO {role};"] if "USAGE" in answer.schema_lacks else []
     return [*usage, *(f"GRANT {', '.join(rights[t])} ON {schema}.{t} TO {role};" for t in rights)]
+
+
+def _spelled(name: str) -> str:
+    """As an SQL identifier on one line of a terminal."""
+    if name.isprintable():
+        return quote(name)
+    return "U&" + quote("".join(c if c.isprintable() and c != "\\" else f"\\+{ord(c):06X}" for c in name))
 
 
 def _lacking(message: str, grants: Sequence[str], stand_in: str | None = None) -> ConfigurationError:

@@ -63,6 +63,13 @@ def _dirs(value: Any) -> dict[str, Path]:
     return {label: Path(folder) for label, folder in value.items()}
 
 
+def _is_text(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def _is_path(text: str) -> bool:
     try:
         return bool(encoded := os.fsencode(text)) and b"\0" not in encoded
@@ -84,7 +91,7 @@ def _aliases(value: Any) -> dict[str, str]:
 
 
 def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value or "\x00" in value or len(value.encode()) > 63:
+    if not isinstance(value, str) or not value or not _is_text(value) or len(value.encode()) > 63:
         raise ValueError("the name of a schema, 63 bytes at most")
     # Drivers take % for a placeholder, search_path "$user" for the role's own schema; the rest is PostgreSQL's.
     if "%" in value or value == "$user" or value.startswith("pg_") or value == "information_schema":

@@ -9,6 +9,7 @@ from sqlmigrations import provenance
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.bookkeeping import Bookkeeper, Far
 from sqlmigrations.exceptions import IntegrityError
+from sqlmigrations.keeping import KEEP, contents
 from sqlmigrations.records import AlreadyRecorded
 from sqlmigrations.resume import journal
 from sqlmigrations.retreat import UNDOING, retreat
@@ -86,11 +87,10 @@ class Unwinder(Bookkeeper):
             LockLost, StatementFailed: As of the others.
         """
         self.check_lock(session)
-        texts, kept = self._texts()
         total = len(self._step.script.statements)
-        params = [*kept, json.dumps(self._mark(0)), *self._row[:2]]
+        params = [*contents(self._kept), json.dumps(self._mark(0)), *self._row[:2]]
         detail = {"statements": total, "down_checksum": self._step.migration.file.checksum}
-        self._write(session, journal.UNDOING, detail, f"{texts};{_BEGIN}", params)
+        self._write(session, journal.UNDOING, detail, f"{KEEP};{_BEGIN}", params)
 
     def resume(self, session: Session, number: int) -> None:
         """See ``Bookkeeper``."""
@@ -103,11 +103,10 @@ class Unwinder(Bookkeeper):
         statements = self._step.script.statements
         detail: dict[str, object] = {"execution_ms": self._took_ms, "statements": len(statements)}
         detail |= {"attempts": attempts, "down_checksum": migration.file.checksum, **self._run.marks}
-        texts, kept = self._texts()
-        params = [*kept, *self._row, str(self._run.id), migration.label, migration.key, migration.name]
+        params = [*contents(self._kept), *self._row, str(self._run.id), migration.label, migration.key, migration.name]
         params += [by.os_user, by.host, by.pid, by.git_commit, json.dumps(detail)]
         self._has_ended = True
-        self._write(session, "", {}, f"{texts};{_COMPLETE}", params)
+        self._write(session, "", {}, f"{KEEP};{_COMPLETE}", params)
 
     def _mark(self, done: int) -> dict[str, object]:
         statements = self._step.script.statements
