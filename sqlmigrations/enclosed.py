@@ -113,7 +113,7 @@ class Enclosed(Executor):
             if row is None:
                 return None
             down, terms = self._down(queries, loaded, row), self._terms(DEFAULTS, loaded)
-            made = wayback.build(loaded, self.ledger.names["ledger"], rows, row, down, terms, self._wrapper)
+            made = wayback.build(loaded, self.ledger.names, rows, row, down, terms, self._wrapper)
             return Work(made, Remover(self.ledger, row, self._telling), RunMode.UNDO)
 
         self._perform(plan)

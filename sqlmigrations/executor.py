@@ -77,9 +77,8 @@ class Executor:
         """
         loaded = self._load()
         reader, known = Reader(self.database), loaded.checksums if with_texts else None
-        tracking, rows, under_way = inquiry.read(self.ledger, reader, known)
-        status = self._status(loaded, tracking, rows)
-        status = replace(status, findings=(*status.findings, *under_way))
+        tracking, rows, attendance = inquiry.read(self.ledger, reader, known)
+        status = inquiry.attended(self._status(loaded, tracking, rows), attendance)
         return inquiry.cross_examined(self.ledger, reader, status) if with_events and status.tracked else status
 
     def glance(self, queries: Queries) -> Status:

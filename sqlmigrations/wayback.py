@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,14 @@ from sqlmigrations.types import Applied, Direction, Mode, Progress, SqlFile, Sql
 from sqlmigrations.wrapped import Wrapper, refuse_mode
 
 _EMPTY = "holds no statement; where nothing has to be undone, write SELECT 1; into it"
+_PLAIN = re.compile(r'"([a-z_][a-z0-9_]*)"')
+# An event keeps the row: one that only vanished would be a fault to a check.
+_UNRECORDED = (
+    "WITH gone AS (DELETE FROM {ledger} WHERE label = '{label}' AND key = '{key}' RETURNING *) "
+    "INSERT INTO {events} (run_id, event, label, key, name, os_user, host, pid, detail) "
+    "SELECT gen_random_uuid(), 'rolled_back', label, key, name, session_user, 'psql', pg_backend_pid(), "
+    "jsonb_build_object('row', to_jsonb(gone)) FROM gone"
+)
 _ALONE = "runs statement by statement, outside of a transaction"
 
 
@@ -60,7 +68,7 @@ def kept_file(body: str, row: Applied) -> SqlFile:
 
 def build(
     loaded: Loaded,
-    table: str,
+    names: Mapping[str, str],
     rows: Sequence[Applied],
     row: Applied,
     down: SqlFile | None,
@@ -71,7 +79,7 @@ def build(
 
     Args:
         loaded: The files.
-        table: The name of the ledger in SQL.
+        names: The tracking tables in SQL, as of the ledger.
         rows: What is recorded.
         row: What is undone.
         down: Its way back, of the file or as it was kept.
@@ -86,7 +94,7 @@ def build(
     """
     begun = retreat(row)
     text = _required(row, begun, down)
-    _refuse_overtaken(loaded, table, rows, row, terms)
+    _refuse_overtaken(loaded, names, rows, row, terms)
     script = parse(SqlMigration(row.label, row.version or 0, row.name, text))
     plan = _sound(script, row, replace(compare(loaded, rows), newest={}), terms)
     if begun is not None:
@@ -141,22 +149,28 @@ def _progress(script: Script, begun: Retreat) -> Progress:
     return Progress(done, len(statements), statements[done].line if done < len(statements) else None, has_stopped=True)
 
 
-def _refuse_overtaken(loaded: Loaded, table: str, rows: Sequence[Applied], row: Applied, terms: Terms) -> None:
+def _refuse_overtaken(
+    loaded: Loaded, names: Mapping[str, str], rows: Sequence[Applied], row: Applied, terms: Terms
+) -> None:
     """Going back is newest first: what came after it may be built on it."""
     above = [each for each in rows if each.label == row.label and (each.version or 0) > (row.version or 0)]
     if not above:
         return
-    names = ", ".join(each.id for each in above)
+    listed = ", ".join(each.id for each in above)
     newest = loaded.find(above[-1].label, above[-1].name)
     remedy = "Undo them first, the newest first."
     if newest is not None and newest.down is not None:
-        file = shlex.quote(newest.down.location)
-        # It stands between double quotes of the shell: plain names go without any, others have them escaped.
-        named = re.sub(r'"([a-z_][a-z0-9_]*)"', r"\1", table).replace('"', r"\"")
-        forget = f"DELETE FROM {named} WHERE label = '{newest.label}' AND key = '{newest.key}'"
-        command = f"python manage.py dbshell{on(terms.database)} -- -v ON_ERROR_STOP=1 -1 -f {file}"
-        remedy = f'{remedy} Of {newest.id}:\n{command} -c "{forget}"'
+        remedy = f"{remedy} Of {newest.id}:\n{_by_hand(newest.down, newest, names, terms.database)}"
     raise IntegrityError(
-        f"{names} came after {row.id} and {'is' if len(above) == 1 else 'are'} applied. Nothing was changed.",
+        f"{listed} came after {row.id} and {'is' if len(above) == 1 else 'are'} applied. Nothing was changed.",
         remedy=remedy,
     )
+
+
+def _by_hand(down: SqlFile, migration: SqlMigration, names: Mapping[str, str], database: str) -> str:
+    """The command that undoes a file and its record in one transaction."""
+    # It stands between double quotes of the shell: plain names go without any, others have them escaped.
+    named = {word: _PLAIN.sub(r"\1", name).replace('"', r"\"") for word, name in names.items()}
+    unrecord = _UNRECORDED.format(label=migration.label, key=migration.key, **named)
+    file = shlex.quote(down.location)
+    return f'python manage.py dbshell{on(database)} -- -v ON_ERROR_STOP=1 -1 -f {file} -c "{unrecord}"'

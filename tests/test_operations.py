@@ -519,6 +519,14 @@ def test_what_was_not_kept_is_irreversible_when_its_files_are_gone(tracked: Shop
         tracked.migrate("zero")
 
 
+UNRECORD_B = (
+    "WITH gone AS (DELETE FROM public.schema_migrations WHERE label = 'project' AND key = '2' RETURNING *) "
+    "INSERT INTO public.schema_migration_events (run_id, event, label, key, name, os_user, host, pid, detail) "
+    "SELECT gen_random_uuid(), 'rolled_back', label, key, name, session_user, 'psql', pg_backend_pid(), "
+    "jsonb_build_object('row', to_jsonb(gone)) FROM gone"
+)
+
+
 def test_what_came_after_a_file_is_undone_first(tracked: Shop) -> None:
     tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down="DROP TABLE a;\n")
     tracked.migrate(check=True)
@@ -533,9 +541,12 @@ def test_what_came_after_a_file_is_undone_first(tracked: Shop) -> None:
         "project.002_b came after project.001_a and is applied. Nothing was changed.\n\n"
         "  Next: Undo them first, the newest first. Of project.002_b:\n"
         "  python manage.py dbshell -- -v ON_ERROR_STOP=1 -1 -f migrations_sql/002_b.down.sql "
-        "-c \"DELETE FROM public.schema_migrations WHERE label = 'project' AND key = '2'\"",
+        f'-c "{UNRECORD_B}"',
     )
     assert (tracked.django(), tracked.has("a")) == (["0001_x"], True)
+    tracked.query(f"DROP TABLE b; {UNRECORD_B}")
+    tracked.migrate("zero", check=True)
+    assert "integrity valid" in tracked.run("sqlmigrate_status", "--check").stdout
 
 
 def test_what_is_not_recorded_is_not_undone(tracked: Shop) -> None:

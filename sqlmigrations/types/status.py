@@ -99,6 +99,7 @@ class MigrationStatus:
     Attributes:
         progress: Of a partial one that the next run goes on with.
         hold: Why the next run leaves it alone, where it does though it is not recorded.
+        is_under_way: Whether a run is at it at this moment, as far as it was asked.
     """
 
     state: State
@@ -107,11 +108,13 @@ class MigrationStatus:
     rollback_ready: bool
     progress: Progress | None = None
     hold: Hold | None = None
+    is_under_way: bool = False
 
     @property
     def has_stopped(self) -> bool:
         """Whether it is half done, and no run is at it or goes on with it without somebody looking at it."""
-        return self.state is State.PARTIAL and (self.progress is None or self.progress.has_stopped)
+        is_left = self.progress is None or self.progress.has_stopped
+        return self.state is State.PARTIAL and is_left and not self.is_under_way
 
     @property
     def id(self) -> str:

@@ -49,11 +49,14 @@ def django(site: FaultySite) -> list[str]:
     return [name for (name,) in site.query("SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY id")]
 
 
-def test_a_killed_runner_leaves_it_half_undone_and_what_it_began_is_waited_for(shop: FaultySite) -> None:
+def test_a_check_while_it_runs_says_pending_and_a_killed_runner_leaves_it_half_undone_and_what_it_began_is_waited_for(
+    shop: FaultySite,
+) -> None:
     with closing(shop.database.connect()) as reader, reader.cursor() as cursor:
         cursor.execute(READER)
         running = start(shop, "0001")
         until(lambda: shop.query(WAITING))
+        at_it = shop.run("sqlmigrate_status", "--check")
 
         running.kill()
         running.wait()
@@ -61,6 +64,9 @@ def test_a_killed_runner_leaves_it_half_undone_and_what_it_began_is_waited_for(s
         status = shop.run("sqlmigrate_status", "--check")
         applied = shop.apply()
         again = migrate(shop, "0001", SQLMIGRATIONS_JSON=json.dumps({"LOCK_WAIT": "100ms"}))
+        assert (at_it.returncode, "; integrity valid.\n" in at_it.stdout) == (3, True), at_it
+        assert "Next: Go on with it" not in at_it.stdout
+        assert "A statement of it is being executed just now, by pid " in at_it.stdout
         assert (status.returncode, applied.returncode, again.returncode) == (7, 7, 5), (status, applied, again)
         assert "Half undone: 0 of 2 statements of its way back are done.\n" in status.stdout
         assert "Next: Go on with it: python manage.py migrate shop 0001_x\n" in status.stdout
