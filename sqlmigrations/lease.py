@@ -78,7 +78,7 @@ def held(
     guard, lock = postgresql.open_lock_session(database, interruption, wait_for_db_s), None
     try:
         lock = locking.acquire(guard, locking.LockKey.of(ledger.schema), lock_wait_ms, announcing(database))
-        _refuse_elsewhere(lock, conf.route(database))
+        _refuse_elsewhere(lock, conf.route(database), interruption)
         _OWN.locks.append(lock)
         with _at_work(lock, database, ledger, interruption, lock_wait_ms, wait_for_db_s) as lease:
             yield lease
@@ -145,9 +145,9 @@ def _broken(guard: Session, database: str, failed: StatementFailed, *, is_locked
     )
 
 
-def _refuse_elsewhere(lock: HeldLock, route: Route) -> None:
+def _refuse_elsewhere(lock: HeldLock, route: Route, interruption: Interruption) -> None:
     """Advisory locks are per database and server: one that is not seen was taken somewhere else."""
-    if route.through == route.alias or locking.is_seen(lock, route.alias):
+    if route.through == route.alias or locking.is_seen(lock, route.alias, interruption):
         return
     raise ConfigurationError(
         f"{route.through!r}, by which runs on {route.alias!r} connect (SQLMIGRATIONS['DIRECT']), leads to another "

@@ -48,7 +48,7 @@ def lock_lost(name: str = "") -> LockLost:
         return LockLost(f"{gone}. Nothing was changed.", remedy="Start the same command again.")
     return LockLost(
         f"{gone}; the run stopped before the next statement of {name}.",
-        remedy=f"What was done before is recorded. Start again: {APPLY}",
+        remedy=f"Start again: {APPLY}",
     )
 
 

@@ -13,9 +13,9 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from django.db.transaction import atomic
 
 from sqlmigrations import conf
-from sqlmigrations.backends.aliases import connect, credentials, misconfigured, own_wrapper, wrapper
+from sqlmigrations.backends.aliases import credentials, misconfigured, own_wrapper, wrapper
 from sqlmigrations.backends.cancelling import cancel
-from sqlmigrations.backends.connecting import connect_unless_interrupted
+from sqlmigrations.backends.connecting import connect
 from sqlmigrations.backends.deadline import answered_within
 from sqlmigrations.backends.diagnostics import server_error
 from sqlmigrations.exceptions import StatementFailed
@@ -120,10 +120,7 @@ class Connection:
         self.interruption = interruption or Interruption()
         with self.answering():
             try:
-                if interruption is None:
-                    connect(self._wrapper)
-                else:
-                    connect_unless_interrupted(self._wrapper, interruption)
+                connect(self._wrapper, self.interruption)
             except ImproperlyConfigured as error:
                 raise misconfigured(through, error) from None
             except DjangoError as error:
@@ -157,7 +154,8 @@ class Connection:
         """
         # To libpq nothing, zero and less are for ever.
         seconds = max(0.0, float(self._wrapper.settings_dict["OPTIONS"]["connect_timeout"] or 0))
-        with answered_within(seconds, lambda: self._wrapper.connection) as missed:
+        # Nothing is at stake yet: who interrupts has no cancel to wait for, which a pooler may keep to itself as well.
+        with answered_within(seconds, lambda: self._wrapper.connection, lambda: self.interruption.due) as missed:
             try:
                 yield
             except StatementFailed:
@@ -235,10 +233,7 @@ class Connection:
                 yield
         except self._errors as error:
             self.interruption.answer()
-            raise self._failed(error) from None
-
-    def _failed(self, error: Exception) -> StatementFailed:
-        return StatementFailed(server_error(error, bool(self._raw.closed), self._secrets))
+            raise StatementFailed(server_error(error, self.is_closed, self._secrets)) from None
 
 
 class _Pieces:

@@ -6,11 +6,11 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
-from sqlmigrations.backends.aliases import connect
+from sqlmigrations.backends import aliases
 from sqlmigrations.interruption import Interruption
 
 
-def connect_unless_interrupted(own: Any, interruption: Interruption) -> None:
+def connect(own: Any, interruption: Interruption) -> None:
     """Connects a wrapper of our own; both drivers would hear of nothing until they are connected.
 
     Args:
@@ -21,12 +21,12 @@ def connect_unless_interrupted(own: Any, interruption: Interruption) -> None:
         Interrupted: The run was asked to end before the server let us in or refused to.
         DjangoError, ImproperlyConfigured: As of Django.
     """
-    over: threading.Event = threading.Event()
+    over = threading.Event()
     ended: Future[None] = Future()
 
     def work() -> None:
         try:
-            connect(own)
+            aliases.connect(own)
         except Exception as error:
             ended.set_exception(error)
         else:

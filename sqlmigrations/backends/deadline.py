@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,7 +15,9 @@ _AGAIN_S = 0.25
 
 
 @contextmanager
-def answered_within(seconds: float, raw: Callable[[], Any]) -> Iterator[threading.Event]:
+def answered_within(
+    seconds: float, raw: Callable[[], Any], is_given_up: Callable[[], bool]
+) -> Iterator[threading.Event]:
     """A block in which a connection has to be answered.
 
     Drivers wait for an answer for ever, and no timeout of the server runs while a pooler keeps the question.
@@ -22,18 +26,18 @@ def answered_within(seconds: float, raw: Callable[[], Any]) -> Iterator[threadin
         seconds: How long; 0 is for ever.
         raw: The driver's connection, ``None`` while there is none yet. When the time is over its socket is shut down,
             so the driver raises what it raises for a lost connection.
+        is_given_up: Whether it need not be answered any more; asked every now and then.
 
     Yields:
-        Set when the time was over.
+        Set when the time was over, or it was given up.
     """
     missed, done = threading.Event(), threading.Event()
-    if not seconds:
-        yield missed
-        return
+    end = time.monotonic() + (seconds or math.inf)
 
     def watch() -> None:
-        if done.wait(seconds):
-            return
+        while not is_given_up() and (left := end - time.monotonic()) > 0:
+            if done.wait(min(left, _AGAIN_S)):
+                return
         missed.set()
         _shut(raw())
         # A connection that only now came about has to be ended as well.

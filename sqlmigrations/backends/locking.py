@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from sqlmigrations.backends.base import Connection, Queries
 from sqlmigrations.backends.postgresql import Session, unreachable
 from sqlmigrations.exceptions import LockNotObtained, StatementFailed
+from sqlmigrations.interruption import Interruption
 
 _POLL_S = (0.05, 0.25)
 _ANNOUNCE_AFTER_S = 1.0
@@ -194,16 +195,19 @@ def _wait(
         connection.interruption.pause(min(random.uniform(*_POLL_S), max(0.0, wait_ms / 1000 - waited)))
 
 
-def is_seen(lock: HeldLock, alias: str) -> bool:
+def is_seen(lock: HeldLock, alias: str, interruption: Interruption) -> bool:
     """Whether the lock is seen held by the address of an alias itself, whatever way our own connections take.
 
     Raises:
         DatabaseUnavailable: Nobody answers there.
+        Interrupted: Asked for meanwhile.
     """
     try:
-        with closing(Connection(alias, "sqlmigrations probe", through=alias)) as connection, connection.answering():
+        probe = Connection(alias, "sqlmigrations probe", interruption, through=alias)
+        with closing(probe) as connection, connection.answering():
             return bool(connection.query(f"SELECT {HELD}", [lock.token])[0][0])
     except StatementFailed as failed:
+        interruption.check()
         raise unreachable(failed.server) from None
 
 

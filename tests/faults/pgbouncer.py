@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,14 @@ class Bouncer:
         )
         return f"postgresql://{quote(self.user)}@{host}:{_PORT}/{name}"
 
-    def connect(self, database: Database) -> Any:
+    def waiting(self) -> int:
+        """How many of its clients wait for a connection to the server."""
+        with closing(self.connect("pgbouncer")) as console, console.cursor() as cursor:
+            cursor.execute("SHOW POOLS")
+            column = [each.name for each in cursor.description].index("cl_waiting")
+            return sum(row[column] for row in cursor.fetchall())
+
+    def connect(self, database: Database | str) -> Any:
         """A client of it, as an application would be one; in autocommit."""
         connection = psycopg2.connect(self.url(database))
         connection.autocommit = True

@@ -106,7 +106,7 @@ def test_f05_a_run_whose_lock_connection_is_ended_stops_before_the_next_file(
         "The connection that held the migration lock is gone; the run stopped before the next statement of "
         "project.002_b.\n\n"
         "  Nothing of this file was kept; 2 migrations were applied in this run before it.\n"
-        "  Next: What was done before is recorded. Start again: python manage.py sqlmigrate_apply\n"
+        "  Next: Start again: python manage.py sqlmigrate_apply\n"
     )
     assert (site.recorded(), site.has("a"), site.has("b")) == ([("001_a", "applied")], True, False)
     assert [event["detail"]["error"] for event in site.events("run_finished")] == ["LockLost"]

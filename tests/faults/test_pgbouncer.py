@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -161,6 +162,24 @@ def test_f08_a_pool_of_one_connection_is_told_instead_of_waited_for(site: Faulty
     assert "The database cannot be reached: no answer within 2 s" in starved.stderr
     assert "a run needs two of them at the same time. Raise default_pool_size" in starved.stderr
     assert (site.ledger(), site.has("a")) == ([], False)
+    until(lambda: not advisory_locks(site))
+
+
+@BOTH
+def test_f08_a_run_that_waits_for_the_pooler_can_be_interrupted(site: FaultySite, driver: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    with bouncer_before(site.database, "transaction", 1) as pool:
+        starving = site.start_apply(DATABASE_URL=f"{pool.url(site.database)}?connect_timeout=30", DRIVER=driver)
+        until(site.holders)
+        until(pool.waiting)
+        sent = time.monotonic()
+        starving.send_signal(signal.SIGTERM)
+
+        stopped = ended(starving)
+
+        assert time.monotonic() - sent < 15
+    assert stopped.returncode == 143, stopped
+    assert stopped.stderr.startswith("Interrupted. Nothing was changed.\n")
     until(lambda: not advisory_locks(site))
 
 

@@ -92,7 +92,7 @@ def test_f24_who_waits_for_the_server_learns_what_became_of_the_file(
         "The connection that held the migration lock is gone; the run stopped before the next statement of "
         "project.002_b.\n\n"
         "  Nothing of this file was kept; 2 migrations were applied in this run before it.\n"
-        "  Next: What was done before is recorded. Start again: python manage.py sqlmigrate_apply\n"
+        "  Next: Start again: python manage.py sqlmigrate_apply\n"
     )
     assert site.apply().returncode == 0
     assert site.names() == ["001_a", "002_b"]

@@ -338,6 +338,27 @@ def test_f05_a_lost_lock_stops_the_run_before_the_next_statement_and_the_next_ru
     assert (resumed.returncode, resumed.stderr, is_valid(site, "t_a")) == (0, "", True)
 
 
+def test_f06_a_second_runner_waits_for_the_statement_of_one_that_lost_its_lock_and_goes_on(
+    site: FaultySite, gate: Gate
+) -> None:
+    site.write("001_t.sql", gated("CREATE INDEX CONCURRENTLY t_a ON t (a);", "INSERT INTO t VALUES (1);"))
+    first = site.start_apply()
+    gate.await_somebody()
+    site.terminate("sqlmigrations lock")
+    second = site.start_apply()
+    assert second.stdout is not None
+    told = [second.stdout.readline() for _ in range(2)]
+    gate.open()
+
+    stopped, resumed = ended(first), ended(second)
+
+    assert told[1].startswith("  Waiting for a statement of an earlier run, which the server still executes: pid ")
+    assert (stopped.returncode, resumed.returncode, resumed.stderr) == (10, 0, "")
+    assert (progress(site), is_valid(site, "t_a")) == ([("applied", 4, 4)], True)
+    assert site.query("SELECT a FROM t") == [(1,)]
+    assert [event["detail"]["number"] for event in site.events("statement_finished")] == [1, 2, 3, 4]
+
+
 @DRIVERS
 def test_f22_a_backend_terminated_within_a_transaction_of_the_file_is_replaced_and_the_file_goes_on(
     site: FaultySite, gate: Gate, driver: str
