@@ -30,6 +30,7 @@ from sqlmigrations.plan import Plan
 from sqlmigrations.records import RunMark
 from sqlmigrations.repair import propose
 from sqlmigrations.run import Run, RunMode
+from sqlmigrations.steady import steady
 from sqlmigrations.target import EVERYTHING, Target
 from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, Status
 
@@ -77,8 +78,13 @@ class Executor:
         """
         loaded = self._load()
         reader, known = Reader(self.database), loaded.checksums if with_texts else None
-        tracking, rows, attendance = inquiry.read(self.ledger, reader, known)
-        status = inquiry.attended(self._status(loaded, tracking, rows), attendance)
+
+        def answer(seen: tuple[Tracking, tuple[Applied, ...]]) -> tuple[Status, bool]:
+            status, halves = self._status(loaded, *seen), inquiry.by_statements(seen[1])
+            asked = bool(halves) or asks_django(loaded, seen[1])
+            return inquiry.attended(self.ledger, reader, status, halves), asked
+
+        status = steady(lambda: rights.read(reader, self.ledger, known), answer)
         return inquiry.cross_examined(self.ledger, reader, status) if with_events and status.tracked else status
 
     def glance(self, queries: Queries) -> Status:
@@ -92,7 +98,11 @@ class Executor:
             DatabaseUnavailable: The connection is gone.
             ConfigurationError: A foreign ``schema_migrations`` is in the way, or a right is missing.
         """
-        return self._status(self._load(), *rights.read_at_once(queries, self.ledger))
+        loaded = self._load()
+        return steady(
+            lambda: rights.read_at_once(queries, self.ledger),
+            lambda seen: (self._status(loaded, *seen), asks_django(loaded, seen[1])),
+        )
 
     def plan(self, options: Options = DEFAULTS) -> Plan:
         """What a run would do now, without a lock and without writing.
@@ -103,9 +113,16 @@ class Executor:
         """
         if options.wait_for_db_s:
             postgresql.await_server(self.database, self._interruption, options.wait_for_db_s)
-        reader = Reader(self.database)
-        _, rows = rights.read(reader, self.ledger)
-        plan = self._build(self._load(), rows, options)
+        loaded, reader = self._load(), Reader(self.database)
+
+        def answer(rows: tuple[Applied, ...]) -> tuple[Plan, bool]:
+            plan = self._foreseen(loaded, rows, reader, options)
+            return plan, plan.hand_made is not None or asks_django(loaded, rows)
+
+        return steady(lambda: rights.read(reader, self.ledger)[1], answer)
+
+    def _foreseen(self, loaded: Loaded, rows: Sequence[Applied], reader: Reader, options: Options) -> Plan:
+        plan = self._build(loaded, rows, options)
         try:
             # Past a pooler only a run itself would tell.
             if self.database not in self.settings.direct:

@@ -15,6 +15,7 @@ from sqlmigrations.types import State
 from tests.faults.scene import AT_THE_GATE, GATE, ended, shut_gate
 from tests.inprocess import LocalSite
 from tests.office import EVENTS, LEDGER, Office, page, words
+from tests.shop import Shop
 
 STATUS = f"{LEDGER}status/"
 DATABASE = ("--database", "default")
@@ -214,3 +215,33 @@ def test_whoever_looks_while_files_are_applied_sees_them_come_one_after_the_othe
     assert applied[-1] == count
     assert codes == sorted(codes, reverse=True)
     assert set(codes) <= {3, 0}
+
+
+def test_a_migrate_that_commits_while_the_status_is_read_has_not_faked_its_file(shop: Shop) -> None:
+    shop.run("sqlmigrate_apply", check=True)
+    shop.run("migrate", "sqlmigrations", "--skip-checks", "--verbosity", "0", check=True)
+    shop.wrap("0001", "001_a", "CREATE TABLE a (id int);\n")
+
+    def migrate() -> None:
+        env = {"DJANGO_SETTINGS_MODULE": "tests.faults.settings"}
+        assert ended(shop.start("migrate", "shop", "--skip-checks", env=env)).returncode == 0
+
+    with before_it_asks_for("django_migrations", migrate):
+        seen = shop.run("sqlmigrate_status", "--check")
+
+    assert (seen.returncode, seen.stderr) == (0, "")
+    assert "2 in all, 2 applied, 0 pending; integrity valid." in seen.stdout
+
+
+@pytest.mark.parametrize("option", ["--plan", "--check"])
+def test_what_a_run_makes_while_the_plan_is_read_was_not_made_by_hand(local_site: LocalSite, option: str) -> None:
+    local_site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+
+    def apply() -> None:
+        assert ended(local_site.start("sqlmigrate_apply")).returncode == 0
+
+    with before_it_asks_for("to_regclass", apply):
+        seen = local_site.run("sqlmigrate_apply", option)
+
+    assert (seen.returncode, seen.stderr) == (0, "")
+    assert seen.stdout == "Planned SQL migrations:\n  No planned migrations.\n"
