@@ -29,6 +29,8 @@ RETURNING pg_catalog.set_config('lock_timeout', %s, true),
           CASE WHEN %s::text IS NOT NULL THEN pg_catalog.set_config('statement_timeout', %s, true) END,
           pg_catalog.pg_current_xact_id()::text, pg_catalog.pg_backend_pid(), {held}
 """
+# At the fence only the lock timeout counts. In a lent session nobody knows whose statement_timeout was met.
+_AT_THE_FENCE = "SELECT pg_catalog.set_config('statement_timeout', '0', true);"
 
 RESTORE_ROLE = """
 SET LOCAL SESSION AUTHORIZATION DEFAULT;
@@ -113,18 +115,21 @@ class Recorder:
             UnsafePlan: A pooler that was not recognised has changed the server process.
             StatementFailed: Anything else the server refuses.
         """
-        statement_timeout = None if step.statement_timeout_ms is None else str(step.statement_timeout_ms)
+        is_lent = session.pooling is Pooling.TRANSACTION
+        own_ms = step.statement_timeout_ms
+        statement_timeout = str(own_ms) if own_ms is not None else None if is_lent else session.statement_timeout
+        patiently = "" if is_lent else _AT_THE_FENCE
         params = [*row(step, run), str(lock_timeout_ms), statement_timeout, statement_timeout, lock.token]
         try:
             insert = session.prepared.sql("sqlmigrations_claim", self._insert)
-            opening, settings = session.tenure.begin(prologue) if prologue else ("", [])
+            opening, settings = session.tenure.begin(prologue + patiently) if prologue else ("", [])
             answer = session.connection.query(opening + insert, [*settings, *params])
         except StatementFailed as failed:
             raise _claim_error(failed, step) from None
         _, _, xid, pid, held = answer[0]
         if not held:
             raise records.lock_lost(step.migration.id)
-        if session.pooling is not Pooling.TRANSACTION and pid != session.pid:
+        if not is_lent and pid != session.pid:
             raise session_lost(run.database, step, session.pid, pid)
         return Claim(step, xid, pid)
 

@@ -28,6 +28,7 @@ _CROWDED_S = 5.0
 # transaction_timeout came with PostgreSQL 17.
 _UNHURRIED = {
     "idle_in_transaction_session_timeout": 0,
+    "idle_session_timeout": 0,
     "statement_timeout": 0,
     "transaction_timeout": 0,
     "lock_timeout": 0,
@@ -39,7 +40,8 @@ SELECT pg_catalog.pg_is_in_recovery(),
        pg_catalog.pg_backend_pid(),
        pg_catalog.current_setting('role'),
        (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'),
-       coalesce(extract(epoch FROM pg_catalog.current_setting('transaction_timeout', true)::interval), 0)::float8
+       coalesce(extract(epoch FROM pg_catalog.current_setting('transaction_timeout', true)::interval), 0)::float8,
+       pg_catalog.current_setting('statement_timeout')
 """
 
 
@@ -55,6 +57,7 @@ class Session:
         role: What ``SET ROLE`` was in force at the beginning, ``none`` usually.
         deadlock_timeout_ms: The server's setting.
         transaction_timeout_s: After how long the server ends the connection of a transaction; 0 for never.
+        statement_timeout: As the server writes it.
     """
 
     connection: Connection
@@ -65,6 +68,7 @@ class Session:
     role: str
     deadlock_timeout_ms: int
     transaction_timeout_s: float
+    statement_timeout: str
 
 
 def open_lock_session(alias: str, interruption: Interruption, wait_s: float = 0) -> Session:

@@ -264,6 +264,8 @@ def test_f39_no_timeout_of_the_role_ends_a_build(table: FaultySite, role: Role, 
     for setting in ("role = postgres", "lock_timeout = 300", "statement_timeout = 600"):
         table.query(f"ALTER ROLE {role.name} SET {setting}")
     table.query(f"ALTER ROLE {role.name} SET idle_in_transaction_session_timeout = 600")
+    if table.query("SELECT current_setting('transaction_timeout', true) IS NOT NULL") == [(True,)]:
+        table.query(f"ALTER ROLE {role.name} SET transaction_timeout = 700")
     table.write("001_i.sql", BUILD)
     with writer(table):
         runner = table.start_apply(DATABASE_URL=role.url, DRIVER=driver)

@@ -351,37 +351,6 @@ def test_rows_and_weak_locks_are_waited_for_patiently_until_a_strong_lock_is_hel
     assert site.query("SELECT lock_timeout FROM seen ORDER BY nth") == [("30s",), ("30s",), ("2s",), ("7s",)]
 
 
-def test_f40_a_timeout_of_idle_transactions_spares_the_lock_connection(site: FaultySite, role: Role) -> None:
-    site.query(f"GRANT CREATE ON SCHEMA public TO {role.name}")
-    site.query(f"ALTER ROLE {role.name} SET idle_in_transaction_session_timeout = '1s'")
-    site.write("001_a.sql", "SELECT pg_sleep(2.5);\nCREATE TABLE a ();\n")
-    site.write("002_b.sql", "CREATE TABLE b ();\n")
-
-    run = site.apply(DATABASE_URL=role.url)
-
-    assert run.returncode == 0, run.stderr
-    assert site.names() == ["001_a", "002_b"]
-
-
-@BOTH_DRIVERS
-@pytest.mark.parametrize("setting", ["statement_timeout", "transaction_timeout"])
-def test_f41_a_timeout_of_the_role_is_named(site: FaultySite, role: Role, setting: str, driver: str) -> None:
-    if not site.query("SELECT 1 FROM pg_settings WHERE name = %s", setting):
-        pytest.skip(f"this server knows no {setting}")
-    site.query(f"GRANT CREATE ON SCHEMA public TO {role.name}")
-    site.query(f"ALTER ROLE {role.name} SET {setting} = '1s'")
-    site.write("001_a.sql", "CREATE TABLE a ();\nSELECT pg_sleep(5);\n")
-
-    run = site.apply(DATABASE_URL=role.url, DRIVER=driver)
-
-    assert run.returncode == 1
-    assert "project.001_a failed and was rolled back." in run.stderr
-    assert "migrations_sql/001_a.sql:2:1" in run.stderr
-    assert f"Next: {setting} " in run.stderr
-    assert (site.names(), site.has("a")) == ([], False)
-    assert [event["detail"]["attempts"] for event in site.events("failed")] == [1]
-
-
 def test_f13_checks_that_still_have_to_run_are_explained(site: FaultySite) -> None:
     site.query("CREATE TABLE vendor (id int PRIMARY KEY); INSERT INTO vendor VALUES (1)")
     site.query("CREATE TABLE invoice (vendor_id int REFERENCES vendor DEFERRABLE INITIALLY DEFERRED)")
