@@ -19,6 +19,9 @@ _OUR_COMMANDS = re.compile(
     r"python manage\.py (?:sqlmigrate_apply|sqlmigrate_status|sqlmigrate_repair|dbshell|migrate)\b(?! --database)"
 )
 
+# What means something to the shell within double quotes.
+_SPECIAL = re.compile(r"[\"$`\\!]")
+
 _ADVICE = MappingProxyType(
     {
         "42601": "Correct the SQL.",
@@ -185,6 +188,12 @@ def operation(id: str) -> str:
     """How a migration of Django's applies the file of a migration, ``label.NNN_slug``."""
     label, _, name = id.partition(".")
     return f'ApplySQL("{label}", "{name}")'
+
+
+def dbshell(sql: str) -> str:
+    """The command that sends SQL by psql: in double quotes, which are easier to read, where nothing needs others."""
+    word = shlex.quote(sql) if _SPECIAL.search(sql) else f'"{sql}"'
+    return f"python manage.py dbshell -- -c {word}"
 
 
 def repair(action: str, id: str, *options: str) -> str:

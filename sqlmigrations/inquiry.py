@@ -9,9 +9,10 @@ from sqlmigrations import rights
 from sqlmigrations.backends import catalog, locking
 from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.backends.locking import STATEMENTS, LockKey
+from sqlmigrations.columns import written
 from sqlmigrations.decision import Doubt
 from sqlmigrations.exceptions import StatementFailed
-from sqlmigrations.ledger import LEDGER, Ledger, quote
+from sqlmigrations.ledger import LEDGER, Ledger
 from sqlmigrations.parser import parse
 from sqlmigrations.resume.effects import effect
 from sqlmigrations.resume.journal import JOURNAL_EVENTS, Begun, unfinished
@@ -101,7 +102,7 @@ def cross_examined(ledger: Ledger, reader: Reader, status: Status) -> Status:
             raise error from None
         message = f"The rows were not compared with their events. {error.message} {error.remedy}"
         return replace(status, findings=(*status.findings, Finding(UNREAD, Severity.NOTE, message)))
-    table = f"{'public' if ledger.schema == 'public' else quote(ledger.schema)}.{LEDGER}"
+    table = written(ledger.schema, LEDGER)
     return replace(status, findings=contradicted(traces, status.migrations, status.findings, table))
 
 

@@ -8,15 +8,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from sqlmigrations.backends.base import Queries
+from sqlmigrations.columns import MAKES_THEM, check_complete
 from sqlmigrations.exceptions import ConfigurationError, ForeignTable
 from sqlmigrations.testimony import ROW, TELLING, Trace
 from sqlmigrations.types import Applied, SqlMigration
-
-_MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
 
 LEDGER, EVENTS, TEXTS = "schema_migrations", "schema_migration_events", "schema_migration_texts"
 
@@ -105,11 +103,13 @@ class Ledger:
 
         Raises:
             ForeignTable: A ``schema_migrations`` of somebody else stands in their place.
+            ConfigurationError: It lacks a column that is read.
         """
         columns = frozenset(row[0] for row in queries.query(_COLUMNS, [self.schema, LEDGER]))
         if not columns:
             return Tracking.ABSENT
         if columns >= _OURS:
+            check_complete(self.schema, LEDGER, columns)
             return Tracking.PRESENT
         raise _foreign(self.schema, columns)
 
@@ -158,7 +158,7 @@ class Ledger:
         """The error for tracking tables of which some are gone."""
         # Every statement of that file is guarded: it makes what is missing and leaves what is there.
         path = shlex.quote(f"SET search_path TO {quote(self.schema)}")
-        make = f"python manage.py dbshell -- -c {path} -f {shlex.quote(str(_MAKES_THEM))}"
+        make = f"python manage.py dbshell -- -c {path} -f {shlex.quote(str(MAKES_THEM))}"
         return ConfigurationError(
             f"The tracking tables are not complete: {what}.", remedy=f"Make what is gone:  {make}"
         )

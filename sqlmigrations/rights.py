@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from sqlmigrations import columns
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
@@ -86,7 +87,8 @@ def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
     """Whether this role can create the tables, or write to them when they exist.
 
     Raises:
-        ConfigurationError: Names the missing GRANT, and the role to act as if there is one; or the table that is gone.
+        ConfigurationError: Names the missing GRANT, and the role to act as if there is one; or the table or
+            column that is gone.
     """
     answer = _ask(queries, ledger, _WRITING)
     if tracking is Tracking.PRESENT and answer.absent:
@@ -94,6 +96,8 @@ def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
     found = _not_writable(ledger, answer) if tracking is Tracking.PRESENT else _not_creatable(ledger, answer)
     if found:
         raise _lacking(*found, stand_in=_stand_in(queries, ledger))
+    if tracking is Tracking.PRESENT:
+        columns.check(queries, ledger.schema)
 
 
 def read(queries: Queries, ledger: Ledger, known: Sequence[str] | None = None) -> tuple[Tracking, tuple[Applied, ...]]:
@@ -130,6 +134,13 @@ def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: 
     """The error for tables that could not be read: a right is missing, or a table, or the server does not answer."""
     if server.sqlstate == _UNDEFINED_TABLE:
         return ledger.incomplete(server.message)
+    if server.sqlstate == _UNDEFINED_COLUMN:
+        try:
+            columns.check(queries, ledger.schema)
+        except ConfigurationError as error:
+            return error
+        except StatementFailed:
+            pass  # In a transaction of the caller's the refusal broke it.
     if not server.is_forbidden:
         return postgresql.unreachable(server)
     try:

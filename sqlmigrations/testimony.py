@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
-from sqlmigrations.guidance import APPLY, repair
+from sqlmigrations.guidance import APPLY, dbshell, repair
 from sqlmigrations.types import Finding, MigrationStatus, Severity, State
-
-# Within double quotes.
-_SPECIAL = re.compile(r"[\"$`\\!]")
 
 Key = tuple[str, str]
 
@@ -195,12 +190,7 @@ def _finding(rule: str, message: str, remedy: str, about: Trace) -> Finding:
 
 def _dbshell(change: str, row: Trace) -> str:
     sql = f"{change} WHERE label = {_literal(row.label)} AND key = {_literal(row.key)}"
-    return f"python manage.py dbshell -- -c {_in_shell(sql)}"
-
-
-def _in_shell(text: str) -> str:
-    """As one word: easier to read in double quotes, where nothing in it means something to the shell."""
-    return shlex.quote(text) if _SPECIAL.search(text) else f'"{text}"'
+    return dbshell(sql)
 
 
 def _literal(text: str) -> str:
