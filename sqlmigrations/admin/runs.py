@@ -17,7 +17,7 @@ from sqlmigrations.models import SchemaMigrationEvent
 ENDINGS: dict[Ending, Promise] = {
     Ending.DONE: gettext_lazy("done"),
     Ending.STOPPED: gettext_lazy("stopped"),
-    Ending.UNTOLD: gettext_lazy("did not tell how"),
+    Ending.UNTOLD: gettext_lazy("no end told"),
 }
 
 

@@ -118,7 +118,7 @@ def _told(runs: Sequence[PastRun]) -> str:
 def _run(run: PastRun) -> str:
     when = words.moment(run.started_at)
     if run.ending is Ending.UNTOLD:
-        return gettext("%(when)s: it did not tell how it ended.") % {"when": when}
+        return gettext("%(when)s: it has told no end, it is at work still or was killed.") % {"when": when}
     values = {"when": when, "done": run.done, "steps": run.steps, "duration": words.duration(run.duration_ms)}
     if run.ending is Ending.STOPPED:
         return gettext("%(when)s: stopped after %(duration)s, %(done)s of %(steps)s done.") % values

@@ -181,6 +181,7 @@ def test_who_reads_waits_for_nobody_writes_nothing_and_is_in_nobodys_way(office:
     assert (done.returncode, done.stderr) == (0, "")
     assert states == [State.APPLIED, State.PARTIAL if is_half_done else State.PENDING, State.PENDING]
     assert ("being executed just now, by pid" in words(told)) == is_half_done
+    assert "it has told no end, it is at work still or was killed" in told
     assert code == 3
     assert f"SQL migrations that are pending: {1 if is_half_done else 2}." in checked
     assert (states_after, answers) == ([State.APPLIED] * 3, (0, ""))
