@@ -48,7 +48,7 @@ class Folder:
     def run(self, code: str, **environment: str) -> str:
         """What a process printed that ended well and without a word on stderr."""
         env = os.environ | {"PYTHONPATH": str(ROOT), **environment}
-        ended = subprocess.run(self.command(code), env=env, capture_output=True, text=True, timeout=60)
+        ended = subprocess.run(self.command(code), env=env, capture_output=True, text=True, timeout=180)
         assert (ended.returncode, ended.stderr) == (0, ""), ended
         return ended.stdout.strip()
 
@@ -94,7 +94,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate("\n", timeout=60)
+    out, err = process.communicate("\n", timeout=180)
     return process.returncode, out.strip(), err
 
 

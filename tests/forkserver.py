@@ -35,7 +35,7 @@ def start(words: list[str], folder: Path, env: Mapping[str, str], **options: Any
 
 
 def run(
-    words: list[str], folder: Path, env: Mapping[str, str], *, check: bool = False, timeout: float = 60
+    words: list[str], folder: Path, env: Mapping[str, str], *, check: bool = False, timeout: float = 180
 ) -> subprocess.CompletedProcess[str]:
     """The same to its end."""
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

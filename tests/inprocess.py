@@ -31,7 +31,7 @@ class LocalSite(Site):
         return override_settings(SQLMIGRATIONS=base | self.settings)
 
     def run(
-        self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 60
+        self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 180
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command; the shell's exit code is the one its CommandError carries."""
         stdout, stderr, code = io.StringIO(), io.StringIO(), 0

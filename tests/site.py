@@ -45,7 +45,7 @@ class Site:
         }
 
     def run(
-        self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 60
+        self, *arguments: str, env: Mapping[str, str] | None = None, check: bool = False, timeout: float = 180
     ) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end."""
         words = ["-m", "django", *arguments]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tests.site import Site
 
-_PATIENCE_S = 30
+_PATIENCE_S = 60
 
 
 @dataclass

@@ -180,7 +180,7 @@ def test_runserver_comes_up_beside_pending_files_and_writes_nothing(site: Site) 
             serves = any("Quit the server with" in line for line in server.stdout)
         finally:
             server.send_signal(signal.SIGINT)
-            _, errors = server.communicate(timeout=60)
+            _, errors = server.communicate(timeout=180)
 
     assert serves, errors
     assert [message for message in proxy.asked if message.lstrip(b"\0").startswith(WRITING)] == []

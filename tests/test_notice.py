@@ -36,7 +36,7 @@ def served(site: Site, *arguments: str, **env: str) -> Iterator[list[str]]:
         yield lines
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("arguments", [(), ("--noreload",), ("--noreload", "--skip-checks")])

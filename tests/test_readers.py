@@ -17,7 +17,7 @@ def test_a_command_goes_on_when_nobody_reads_its_output(site: Site, arguments: l
     assert runner.stdout is not None
     runner.stdout.close()
     runner.stdout = None
-    _, err = runner.communicate(timeout=30)
+    _, err = runner.communicate(timeout=60)
 
     assert runner.returncode == 0
     assert "Error" not in err

@@ -56,7 +56,7 @@ class ServedSite(LocalSite):
             finally:
                 server.send_signal(signal.SIGINT)
                 try:
-                    server.communicate(timeout=30)
+                    server.communicate(timeout=60)
                 except subprocess.TimeoutExpired:
                     server.kill()
                     server.communicate()

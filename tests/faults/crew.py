@@ -74,7 +74,7 @@ class Crew:
             if member.stdin is not None:
                 member.stdin.close()
             member.stdin = None
-            _, err = member.communicate(timeout=30)
+            _, err = member.communicate(timeout=60)
             assert (member.returncode, err) == (0, ""), err
 
 
