@@ -97,7 +97,7 @@ class Guest:
             steps: How many are going to be performed in it.
         """
         self._recorder, self._steps, self._own = recorder, steps, ExitStack()
-        self._history = History(self._recorder, self._mark, self._session.pooling)
+        self._history = History(self._recorder, self._mark, self._session.pooling, self._session.role)
         with self._own, closing(Watcher(self._mark.database, self._history.watched)) as self._watcher:
             try:
                 yield

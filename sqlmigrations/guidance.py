@@ -24,6 +24,8 @@ _SPECIAL = re.compile(r"[\"$`\\!]")
 
 _ADVICE = MappingProxyType(
     {
+        "22P05": "The encoding of this database has no such character, not even for a comment. Take it out of the "
+        "file, or move to a database in UTF8.",
         "42601": "Correct the SQL.",
         "42P01": "The table does not exist here. Check its spelling and schema; if another file creates it, name that "
         "file in a  -- depends:  line.",

@@ -19,12 +19,21 @@ _DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED, Result.UNDONE)
 
 
 class History:
-    """The story of one run; a run that performs no step leaves none in the table."""
+    """The story of one run; a run that performs no step leaves none in the table.
 
-    def __init__(self, recorder: Recorder, mark: RunMark, pooling: Pooling) -> None:
+    Args:
+        recorder: Whose hand writes its events.
+        mark: Which run it is.
+        pooling: What stands between it and the server.
+        role: What ``SET ROLE`` was in force at its beginning, ``none`` usually.
+    """
+
+    def __init__(self, recorder: Recorder, mark: RunMark, pooling: Pooling, role: str) -> None:
         self._recorder = recorder
         self._mark = mark
         self._pooling = pooling
+        # Who logged in stands in each row already.
+        self._acting = {} if role == "none" else {"role": role}
         self._open = self._tried = False
         self._started = time.perf_counter()
         signals.run_started.send_robust(sender=History, run_id=mark.id, database=mark.database, pooling=pooling)
@@ -54,7 +63,7 @@ class History:
             return
         if not (self._tried and self._is_told(queries)):
             self._tried = True
-            detail = {"steps": steps, "mode": mode, "pooling": self._pooling.value}
+            detail = {"steps": steps, "mode": mode, "pooling": self._pooling.value, **self._acting}
             self._recorder.tell(queries, "run_started", self._mark, detail)
         self._open = True
 

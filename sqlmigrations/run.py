@@ -78,7 +78,7 @@ class Run:
         self._lock = lock
         self._mode = mode
         self._attempts = attempts
-        self._history = History(self._recorder, mark, plan.pooling)
+        self._history = History(self._recorder, mark, plan.pooling, bench.session.role)
         self._watcher = Watcher(mark.database, self._history.watched)
 
     def perform(self, step: Step) -> Outcome:

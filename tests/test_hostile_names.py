@@ -279,6 +279,26 @@ def test_a_database_of_any_name_gets_the_migrations(site: LocalSite, name: str) 
     assert site.ledger() == []
 
 
+def test_a_database_that_lacks_a_letter_says_so_and_keeps_what_it_can(site: LocalSite) -> None:
+    name, administration = f"{site.database.name}_latin", Database("postgres")
+    administration.query(f"CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    site.write("003_é.sql", "-- caf\u00e9\nCREATE TABLE cafés (v text DEFAULT 'é');\n")
+    site.write("004_c.sql", "-- \U0001f4a9\nSELECT 1;\n")
+    try:
+        with pointed(NAME=name):
+            refused = site.run("sqlmigrate_apply")
+            site.write("004_c.sql", "SELECT 1;\n")
+            applied = site.run("sqlmigrate_apply")
+            site.run("sqlmigrate_status", "--check", check=True)
+    finally:
+        administration.query(f"DROP DATABASE {name} WITH (FORCE)")
+
+    assert (refused.returncode, "Applying project.003_é... OK" in refused.stdout) == (1, True)
+    assert "PostgreSQL 22P05: character with byte sequence 0xf0 0x9f 0x92 0xa9 in encoding" in refused.stderr
+    assert "The encoding of this database has no such character, not even for a comment." in refused.stderr
+    assert (applied.returncode, applied.stderr) == (0, "")
+
+
 def test_a_system_user_host_or_commit_of_any_name_is_recorded(
     site: LocalSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ _TITLES = {
     "django": gettext_lazy("Django migration"),
     "mode": gettext_lazy("kind of run"),
     "pooling": gettext_lazy("pooler on the way"),
+    "role": gettext_lazy("acting as"),
     "how": gettext_lazy("decided as"),
     "found": gettext_lazy("found done"),
     "checksum": gettext_lazy("checksum"),

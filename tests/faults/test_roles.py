@@ -127,6 +127,8 @@ def test_f67_who_deploys_acts_as_the_owner_whatever_a_file_does_to_the_role(role
     by = site.query("SELECT DISTINCT applied_by FROM sqlmigrations.schema_migrations")
     said_by = site.query("SELECT DISTINCT db_user FROM sqlmigrations.schema_migration_events")
     assert (by, said_by) == ([(roles.deploy,)], [(roles.deploy,)])
+    acting = "SELECT detail->>'role' FROM sqlmigrations.schema_migration_events WHERE event = 'run_started'"
+    assert site.query(acting) == [(roles.owner,)]
 
 
 @pytest.mark.parametrize("schema", ["sqlmigrations", "public", "one_to_be_made"])
@@ -159,6 +161,48 @@ def told_to_act(said: str) -> dict[str, Any]:
     return options
 
 
+def test_f67_a_table_of_somebody_elses_stops_the_file_and_nothing_of_it_is_kept(roles: Roles) -> None:
+    site, acting = roles.site, {"assume_role": roles.owner}
+    site.query("CREATE TABLE theirs (id int)")
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", "CREATE TABLE b (id int);\nALTER TABLE theirs ADD COLUMN n int;\n")
+    site.write("003_c.sql", "-- transaction: off\nCREATE INDEX CONCURRENTLY theirs_i ON theirs (id);\n")
+
+    with logged_in(roles.deploy, acting):
+        failed = site.run("sqlmigrate_apply")
+    assert failed.returncode == 1
+    assert "  migrations_sql/002_b.sql:2:1\n" in failed.stderr
+    assert "PostgreSQL 42501: must be owner of table theirs" in failed.stderr
+    assert "Let the owner of the object run migrations, or GRANT" in failed.stderr
+    assert [row["name"] for row in site.ledger()] == ["000_migration_tracking", "001_a"]
+    assert site.query("SELECT to_regclass('public.b')") == [(None,)]
+    site.write("002_b.sql", "SELECT 1;\n")
+    with logged_in(roles.deploy, acting):
+        outside = site.run("sqlmigrate_apply")
+    assert (outside.returncode, "42501: must be owner of table theirs" in outside.stderr) == (1, True)
+    assert [row["name"] for row in site.ledger()] == ["000_migration_tracking", "001_a", "002_b"]
+
+    site.query(f"ALTER TABLE theirs OWNER TO {roles.owner}")
+    with logged_in(roles.deploy, acting):
+        site.run("sqlmigrate_apply", check=True)
+    assert site.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'theirs_i'::regclass") == [(True,)]
+
+
+def test_f67_a_right_that_is_taken_away_in_the_middle_of_a_run_stops_it_and_nothing_is_lost(roles: Roles) -> None:
+    site, acting = roles.site, {"assume_role": roles.owner}
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    site.write("002_b.sql", f"CREATE TABLE b (id int);\nREVOKE ALL ON schema_migration_events FROM {roles.owner};\n")
+
+    with logged_in(roles.deploy, acting):
+        failed = site.run("sqlmigrate_apply")
+        assert (failed.returncode, "permission denied for table schema_migration_events" in failed.stderr) == (1, True)
+        assert [row["name"] for row in site.ledger()] == ["000_migration_tracking", "001_a"]
+        site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+        site.run("sqlmigrate_apply", check=True)
+
+    assert [row["name"] for row in site.ledger()] == ["000_migration_tracking", "001_a", "002_b"]
+
+
 @pytest.mark.parametrize("atomic", [True, False])
 def test_f67_apply_sql_acts_as_the_owner_too(shop: Shop, atomic: bool) -> None:
     with made(shop) as roles:
@@ -172,6 +216,8 @@ def test_f67_apply_sql_acts_as_the_owner_too(shop: Shop, atomic: bool) -> None:
         assert (migrated.returncode, migrated.error) == (0, "")
         assert shop.names() == ["001_a", "002_b"]
         assert {row["applied_by"] for row in shop.ledger()} == {roles.deploy}
+        acting = "SELECT DISTINCT detail->>'role' FROM schema_migration_events WHERE event = 'run_started'"
+        assert shop.query(acting) == [(roles.owner,)]
         owners = shop.query("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
         assert owners == [(roles.owner,)]
 
