@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlmigrations.exceptions import (
     DatabaseUnavailable,
     Interrupted,
@@ -20,6 +22,8 @@ from sqlmigrations.types import Direction, Mode
 # After these nothing of a file in a transaction is there.
 _WITHOUT_TRACE = (MigrationFailed, DatabaseUnavailable, LockLost, LockNotObtained, Interrupted)
 RESUMED = "What was done of it before is recorded; the next run goes on from there."
+# As the server warns of it, unless it speaks another language.
+_NOT_REPLICATED = "wait for synchronous replication"
 
 
 def told(step: Step, error: SqlMigrationsError, before: str, interruption: Interruption) -> SqlMigrationsError:
@@ -45,6 +49,13 @@ def not_begun(step: Step, error: SqlMigrationsError | StatementFailed) -> SqlMig
         f"{step.migration.id} was not begun, as the database did not take what has to be recorded before: {said}",
         remedy=f"Look whether the server answers ( {STATUS} ), then start again:  {APPLY}",
     )
+
+
+def unconfirmed(notices: Sequence[str]) -> str:
+    """Said of a COMMIT whose wait for a synchronous standby was cancelled; empty where none was."""
+    if not any(_NOT_REPLICATED in notice for notice in notices):
+        return ""
+    return "committed on this server, but not confirmed by the standby: a failover now would lose it"
 
 
 def _kept(step: Step, error: SqlMigrationsError, before: str) -> str:

@@ -151,6 +151,7 @@ class Run:
         started = time.perf_counter()
         result, note, attempt = self._tried(step)
         notices = self._notices(step)
+        note = "; ".join(filter(None, (note, aftermath.unconfirmed(notices))))
         if _touches_session(step):
             # The file is applied: where the server does not let us in again, the next one tells.
             with suppress(DatabaseUnavailable), self._bench.interruption.shielded():

@@ -139,7 +139,8 @@ def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
     """Completes the row and commits; where the answer never comes, looks which of the two it was."""
     step = claim.step
     try:
-        place.recorder.close(place.session, claim, place.run, ran, _settled(place.session, step))
+        with _watched(place, claim):
+            place.recorder.close(place.session, claim, place.run, ran, _settled(place.session, step))
     except RowRemoved:
         _rollback(place)
         raise row_removed(step) from None
@@ -157,6 +158,16 @@ def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
     except BaseException:
         _rollback(place)
         raise
+
+
+@contextmanager
+def _watched(place: Workplace, claim: Claim) -> Iterator[None]:
+    """The end of a file takes long as well, where constraints are checked then or a standby has to confirm it."""
+    if not (every := claim.step.script.statements):
+        yield
+        return
+    with place.watcher.watching(claim.step, len(every), every[-1], claim.pid):
+        yield
 
 
 def _settled(session: Session, step: Step) -> Settled:

@@ -56,7 +56,8 @@ SELECT b.pid,
  ORDER BY b.nth
 """
 
-# https://www.postgresql.org/docs/current/progress-reporting.html; a process is in one of them at most.
+# https://www.postgresql.org/docs/current/progress-reporting.html; a process is in one of them at most. What waits at
+# its COMMIT is in none of those.
 _PROGRESS = """
 SELECT phase, (100.0 * done / nullif(total, 0))::float8
   FROM (
@@ -83,6 +84,10 @@ SELECT phase, (100.0 * done / nullif(total, 0))::float8
     UNION ALL
     SELECT pid, 'copying, ' || tuples_processed || ' rows', bytes_processed, bytes_total
       FROM pg_catalog.pg_stat_progress_copy
+    UNION ALL
+    SELECT pid, 'committed here, waiting for a synchronous standby', NULL, NULL
+      FROM pg_catalog.pg_stat_activity
+     WHERE wait_event = 'SyncRep'
   ) AS progress (pid, phase, done, total)
  WHERE pid = %s
 """

@@ -51,35 +51,59 @@ def lend_server(*settings: str) -> Iterator[Server]:
             server.leave()
 
 
+class Standby:
+    """A hot standby, made by pg_basebackup; synchronous where the primary calls it ``standby``."""
+
+    def __init__(self, primary: Server, folder: Path) -> None:
+        self._primary, self._folder = primary, folder
+        self._sockets, self._data = folder / "sockets", folder / "data"
+        for path in (self._sockets, self._data):
+            path.mkdir(mode=0o700)
+        self._account = choose(self._data, [programs() / "postgres", folder])
+        for path in (self._sockets, self._data):
+            self._account.own(path)
+        self._run("pg_basebackup", "-D", self._data, "-R", "-c", "fast", "-d", socket_url(primary, "postgres"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://postgres@{str(self._sockets).replace('/', '%2f')}:5432/postgres"
+
+    @property
+    def database(self) -> Elsewhere:
+        return Elsewhere("postgres", self.url)
+
+    def start(self) -> None:
+        arguments = ("-D", self._data, "-k", self._sockets, "-p", "5432", "-c", "cluster_name=standby")
+        access = ("-c", f"hba_file={self._primary.folder / 'access.conf'}", "-c", "listen_addresses=")
+        patience = ("-c", "max_standby_streaming_delay=10s")
+        start, options = self._account.command(programs() / "postgres", *arguments, *access, *patience)
+        with (self._folder / "log").open("ab") as log:
+            process = self._process = subprocess.Popen(start, stdout=log, stderr=log, cwd="/", **options)
+        until(lambda: process.poll() is not None or answers(self.url))
+        assert process.poll() is None, (self._folder / "log").read_text()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(PATIENCE_S)
+            self._process = None
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "promote", "-w", "-D", self._data)
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        command, options = self._account.command(programs() / program, *arguments)
+        subprocess.run(command, check=True, capture_output=True, cwd="/", **options)
+
+
 @contextmanager
-def lend_standby(primary: Server) -> Iterator[str]:
-    """The URL of a hot standby, made by pg_basebackup."""
+def lend_standby(primary: Server) -> Iterator[Standby]:
+    """One that runs."""
     with lend_folder() as folder:
-        data = folder / "data"
-        data.mkdir(mode=0o700)
-        account = choose(data, [programs() / "postgres", folder])
-        sockets = folder / "sockets"
-        sockets.mkdir(mode=0o700)
-        for path in (data, sockets):
-            account.own(path)
-        source = socket_url(primary, "postgres")
-        copy, options = account.command(programs() / "pg_basebackup", "-D", data, "-R", "-c", "fast", "-d", source)
-        subprocess.run(copy, check=True, capture_output=True, cwd="/", **options)
-        start, options = account.command(
-            *(programs() / "postgres", "-D", data, "-k", sockets, "-p", "5432"),
-            *("-c", "listen_addresses=", "-c", f"hba_file={primary.folder / 'access.conf'}"),
-        )
-        log = (folder / "log").open("wb")
-        standby = subprocess.Popen(start, stdout=log, stderr=log, cwd="/", **options)
+        standby = Standby(primary, folder)
         try:
-            url = f"postgresql://postgres@{str(sockets).replace('/', '%2f')}:5432/postgres"
-            until(lambda: standby.poll() is not None or answers(url))
-            assert standby.poll() is None, (folder / "log").read_text()
-            yield url
+            standby.start()
+            yield standby
         finally:
-            standby.terminate()
-            standby.wait(PATIENCE_S)
-            log.close()
+            standby.stop()
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,10 @@ class Proxy:
             raise
         return server
 
+    def lead_to(self, url: str) -> None:
+        """Whoever comes from now on is led there."""
+        self._address = address(url)
+
     def shut(self) -> None:
         """Nobody is let in any more."""
         self._is_shut = True

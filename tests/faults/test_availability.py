@@ -28,8 +28,8 @@ def own_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def standby(own_server: Server) -> Iterator[str]:
-    with lend_standby(own_server) as url:
-        yield url
+    with lend_standby(own_server) as standby:
+        yield standby.url
 
 
 def superuser(server: Server, sql: str) -> None:
