@@ -6,10 +6,11 @@ from contextlib import closing
 
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.exceptions import SqlMigrationsError, StatementFailed
+from sqlmigrations.hazards import find
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.sending import send
 from sqlmigrations.sql.scanner import Statement
-from sqlmigrations.types import Mode, SqlMigration
+from sqlmigrations.types import Mode, Severity, SqlMigration
 
 
 def replay(alias: str, migration: SqlMigration) -> None:
@@ -19,7 +20,8 @@ def replay(alias: str, migration: SqlMigration) -> None:
         SqlMigrationsError: It cannot be run, or the server refuses a statement of it.
     """
     script = parse(migration)
-    for finding in (*script.faults, *script.dangers):
+    hazards, _ = find([script], ())
+    for finding in (*script.faults, *script.dangers, *(each for each in hazards if each.severity is Severity.ERROR)):
         raise SqlMigrationsError(f"{finding.place}: {finding.message}", remedy=finding.remedy)
     with closing(Connection(alias, "sqlmigrations tests")) as connection:
         if script.mode is Mode.TRANSACTION:

@@ -426,22 +426,6 @@ def test_a_migration_that_is_taken_back_undoes_its_file(tracked: Shop) -> None:
     assert (tracked.has("a"), tracked.names()) == (True, ["001_a"])
 
 
-@pytest.mark.parametrize("atomic", [True, False])
-def test_a_way_back_that_fails_leaves_everything_in_force(tracked: Shop, atomic: bool) -> None:
-    down = "DROP TABLE a;\nDROP TABLE b;\n"
-    tracked.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", down=down, atomic=atomic)
-    tracked.migrate(check=True)
-
-    failed = tracked.migrate("zero")
-
-    assert failed.returncode == 1
-    assert failed.error.startswith("Undoing project.001_a failed and was rolled back.\n")
-    assert "migrations_sql/001_a.down.sql:2:" in failed.error
-    assert failed.error.endswith("Then run  python manage.py migrate shop zero")
-    assert (tracked.has("a"), tracked.django(), tracked.names()) == (True, ["0001_x"], ["001_a"])
-    assert tracked.events()[-2:] == [("failed", "001_a"), ("run_finished", None)]
-
-
 @pytest.mark.parametrize("ending", ["ROLLBACK", "COMMIT"])
 def test_an_ending_hidden_in_a_way_back_is_caught(tracked: Shop, ending: str) -> None:
     down = "DROP TABLE a;\n" + HIDDEN.format(ending=ending)
@@ -480,34 +464,6 @@ def test_the_way_back_that_was_kept_is_run_when_its_file_is_gone(tracked: Shop) 
     tracked.migrate("zero", check=True)
 
     assert (tracked.has("a"), tracked.django(), tracked.names()) == (False, [], [])
-
-
-@pytest.mark.parametrize(
-    ("head", "down", "why"),
-    [
-        ("", None, "(there is no 001_a.down.sql beside it)"),
-        (
-            "-- irreversible: the old data are gone\n",
-            "SELECT 1;\n",
-            "(it says  -- irreversible: the old data are gone)",
-        ),
-        (
-            "",
-            "VACUUM;\n",
-            "(001_a.down.sql runs statement by statement, outside of a transaction, and shop.0001_x is one; write ",
-        ),
-        ("", "-- Undoes 001_a.sql.\n", "(001_a.down.sql holds no statement; where nothing has to be undone, write "),
-    ],
-)
-def test_what_has_no_way_back_is_irreversible_to_django(tracked: Shop, head: str, down: str | None, why: str) -> None:
-    tracked.wrap("0001", "001_a", f"{head}CREATE TABLE a (id int);\n", down=down)
-    tracked.migrate(check=True)
-
-    with pytest.raises(IrreversibleError) as raised:
-        tracked.migrate("zero")
-
-    assert str(raised.value).startswith(f"Operation SQL file project.001_a {why}")
-    assert (tracked.django(), tracked.names()) == (["0001_x"], ["001_a"])
 
 
 def test_what_was_not_kept_is_irreversible_when_its_files_are_gone(tracked: Shop) -> None:

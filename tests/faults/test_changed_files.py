@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import unicodedata
 
 import pytest
@@ -21,6 +23,21 @@ def three(site: FaultySite) -> FaultySite:
         site.write(f"00{number}_{name}.sql", f"CREATE TABLE {name} (v text DEFAULT '{name}  {name}');\n")
     site.run("sqlmigrate_apply", check=True)
     return site
+
+
+BEFORE = "CREATE TABLE b (v text DEFAULT 'b  b');\n"
+
+
+def recovers(site: FaultySite, *names: str) -> None:
+    """The next run succeeds, and exactly these are recorded."""
+    ended = site.apply()
+    assert (ended.returncode, site.names()) == (0, list(names)), ended
+
+
+def moved(site: FaultySite, said: str) -> None:
+    """Types in the ``mv`` of a message."""
+    _, old, new = shlex.split(re.findall(r"mv \S+ \S+", said)[0])
+    (site.folder / old).rename(site.folder / new)
 
 
 def test_f59_a_space_changed_in_a_literal_of_an_applied_file_stops_the_run(three: FaultySite) -> None:
@@ -46,13 +63,17 @@ python manage.py sqlmigrate_repair accept project 002 --reason "..."
 """
     )
     assert not three.has("d")
+    path.write_text(BEFORE)
+    recovers(three, "001_a", "002_b", "003_c", "004_d")
 
 
 def test_f60_a_file_deleted_from_between_stops_the_run(three: FaultySite) -> None:
     three.remove("002_b.sql")
 
+    said = refused(three, 4)
+
     assert (
-        refused(three, 4)
+        said
         == """\
 The migration files do not agree with what is recorded; nothing has run.
 
@@ -64,13 +85,18 @@ git checkout "$(git rev-list -n 1 HEAD -- migrations_sql/002_b.sql)^" -- migrati
     When it is gone for good: python manage.py sqlmigrate_repair forget project 002 --reason "..."
 """
     )
+    forgotten = three.run("sqlmigrate_repair", "forget", "project", "002", "--reason", "given up", "--noinput")
+    assert forgotten.returncode == 0
+    recovers(three, "001_a", "003_c")
 
 
 def test_f60_a_renamed_file_stops_the_run(three: FaultySite) -> None:
     (three.migrations / "002_b.sql").rename(three.migrations / "002_better.sql")
 
+    said = refused(three, 4)
+
     assert (
-        refused(three, 4)
+        said
         == """\
 The migration files do not agree with what is recorded; nothing has run.
 
@@ -80,13 +106,17 @@ The migration files do not agree with what is recorded; nothing has run.
     Or record its new one: python manage.py sqlmigrate_repair accept project 002 --reason "..."
 """
     )
+    moved(three, said)
+    recovers(three, "001_a", "002_b", "003_c")
 
 
 def test_f60_a_renumbered_file_stops_the_run(three: FaultySite) -> None:
     (three.migrations / "002_b.sql").rename(three.migrations / "004_b.sql")
 
+    said = refused(three, 4)
+
     assert (
-        refused(three, 4)
+        said
         == """\
 The migration files do not agree with what is recorded; nothing has run.
 
@@ -95,13 +125,17 @@ The migration files do not agree with what is recorded; nothing has run.
     Next: Give it its number back: mv migrations_sql/004_b.sql migrations_sql/002_b.sql
 """
     )
+    moved(three, said)
+    recovers(three, "001_a", "002_b", "003_c")
 
 
 def test_f60_a_duplicate_version_stops_the_run(three: FaultySite) -> None:
     three.write("3_other.sql", "CREATE TABLE other ();\n")
 
+    said = refused(three, 4)
+
     assert (
-        refused(three, 4)
+        said
         == """\
 The migration files are not in order; nothing has run.
 
@@ -110,6 +144,8 @@ The migration files are not in order; nothing has run.
     Next: 003_c is applied, keep it; rename the other: mv migrations_sql/3_other.sql migrations_sql/4_other.sql
 """
     )
+    moved(three, said)
+    recovers(three, "001_a", "002_b", "003_c", "4_other")
 
 
 @pytest.mark.parametrize(
@@ -130,6 +166,8 @@ def test_f60_names_that_some_file_systems_do_not_tell_apart_stop_the_run(
     said = refused(three, 4)
 
     assert f"migrations_sql/{other}  [twin-name]\n    Differs from {one} {words}." in said
+    (three.migrations / one).unlink()
+    recovers(three, "001_a", "002_b", "003_c", other.removesuffix(".sql"))
 
 
 def test_f61_a_lower_number_merged_late_stops_the_run_and_names_what_overtook_it(three: FaultySite) -> None:

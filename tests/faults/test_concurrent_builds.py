@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 
+import psycopg2
 import pytest
 
 from tests.faults.scene import FaultySite, Role, ended, until
@@ -110,6 +111,11 @@ def test_f82_the_same_failing_build_is_begun_anew_once_however_often_it_is_resta
     assert "DROP INDEX CONCURRENTLY public.i" in said + third.stderr
     assert "which runs" not in said + third.stderr
     assert (started(table), oid(table), is_valid(table)) == (2, before, False)
+    assert table.recorded() == [("001_i", "partial")]
+    assert table.run("sqlmigrate_status", "--check").returncode == 7
+    table.query("DROP INDEX CONCURRENTLY i")
+    resolved = table.apply()
+    assert (resolved.returncode, is_valid(table), table.recorded()) == (0, True, [("001_i", "applied")]), resolved
 
 
 @DRIVERS
@@ -200,6 +206,28 @@ def test_f42_duplicates_wait_for_a_person_and_no_value_of_a_row_is_shown(table: 
     assert "resumed at statement 1, which was run again\n" in repaired.stdout
 
 
+def test_f42_an_invalid_index_that_still_rejects_writes_is_warned_of_and_not_built_again(table: FaultySite) -> None:
+    table.write("001_i.sql", UNIQUE)
+    break_a_build(table, "terminate")
+    code, said = break_a_build(table, "terminate")
+    left = oid(table)
+
+    again = table.apply()
+
+    warning = "Meanwhile public.i, though invalid, still rejects writes to public.t that repeat a key."
+    assert (code, warning in said) == (7, True), said
+    assert (again.returncode, warning in again.stderr) == (7, True), again
+    with pytest.raises(psycopg2.errors.UniqueViolation):
+        table.query("INSERT INTO t VALUES (1, 1)")
+    assert (oid(table), is_valid(table), started(table), table.recorded()) == (left, False, 2, [("001_i", "partial")])
+    # One of the two ways that are named: where nothing was wrong with the rows.
+    assert "REINDEX INDEX CONCURRENTLY public.i;" in again.stderr
+    table.query("REINDEX INDEX CONCURRENTLY public.i")
+    resolved = table.apply()
+    assert (resolved.returncode, is_valid(table), started(table)) == (0, True, 2), resolved
+    assert table.recorded() == [("001_i", "applied")]
+
+
 def test_f43_an_invalid_index_under_the_name_is_not_taken_for_success(table: FaultySite) -> None:
     table.write("001_i.sql", BUILD)
     break_a_build(table, "terminate")
@@ -213,6 +241,9 @@ def test_f43_an_invalid_index_under_the_name_is_not_taken_for_success(table: Fau
     assert "invalid" in refused.stderr
     assert "DROP INDEX CONCURRENTLY public.i" in refused.stderr
     assert (is_valid(table), table.recorded()) == (False, [])
+    table.query("DROP INDEX CONCURRENTLY public.i")
+    built = table.apply()
+    assert (built.returncode, is_valid(table), table.recorded()) == (0, True, [("001_i", "applied")]), built
 
 
 @pytest.mark.parametrize(
@@ -236,6 +267,8 @@ def test_f44_what_a_cancelled_statement_left_is_named_and_brought_to_its_end(
     assert (resumed.returncode, resumed.stderr) == (0, "")
     assert table.query("SELECT relname FROM pg_class WHERE relname LIKE 'i\\_cc%%'") == []
     assert (oid(table) is None) == statement.startswith("DROP")
+    assert oid(table) is None or is_valid(table)
+    assert table.recorded() == [("001_i", "applied")]
 
 
 def test_f44_a_partition_whose_detaching_was_cancelled_is_detached(table: FaultySite) -> None:
@@ -252,7 +285,7 @@ def test_f44_a_partition_whose_detaching_was_cancelled_is_detached(table: Faulty
     resumed = table.apply()
 
     assert stopped.returncode == 7
-    assert "FINALIZE" in stopped.stderr
+    assert "  ALTER TABLE public.p DETACH PARTITION public.p1 FINALIZE  " in stopped.stderr
     assert (resumed.returncode, resumed.stderr) == (0, "")
     assert "resumed at statement 1, which was half done and is finished now\n" in resumed.stdout
     assert table.query("SELECT count(*) FROM pg_inherits WHERE inhrelid = 'p1'::regclass") == [(0,)]

@@ -61,6 +61,9 @@ The migration files are not in order; nothing has run.
     Next: Save the file as UTF-8.
 """
     )
+    site.write("001_a.sql", "CREATE TABLE a ();\n")
+    site.write("002_b.sql", "CREATE TABLE b ();\n-- für\n")
+    assert (site.apply().returncode, site.names()) == (0, ["001_a", "002_b"])
 
 
 def test_f53_a_nul_byte_is_refused_and_no_statement_runs(site: FaultySite) -> None:
@@ -78,6 +81,8 @@ The migration files are not in order; nothing has run.
 """
     )
     assert not site.has("a")
+    site.write("002_b.sql", "CREATE TABLE b ();\n")
+    assert (site.apply().returncode, site.names()) == (0, ["001_a", "002_b"])
 
 
 def test_f54_a_bidi_control_character_is_refused(site: FaultySite) -> None:
@@ -93,6 +98,9 @@ The migration files are not in order; nothing has run.
     Next: Remove it, or write it as U&'\\202E' in a literal.
 """
     )
+    assert not site.has("a")
+    site.write("001_a.sql", "CREATE TABLE a (v text DEFAULT U&'\\202E');\n")
+    assert (site.apply().returncode, site.names()) == (0, ["001_a"])
 
 
 def test_f55_files_without_a_statement_are_recorded_as_empty_with_a_note(site: FaultySite) -> None:

@@ -142,7 +142,7 @@ def test_f01_of_two_migrates_with_more_to_do_one_may_fail_and_leaves_nothing(rin
         assert ring.events(schema) == ["applied 002_b", "applied 003_c"]
 
 
-def test_f73_a_run_beside_a_repair_of_a_changed_file(ring: Ring) -> None:
+def test_a_run_beside_a_repair_of_a_changed_file(ring: Ring) -> None:
     before = ring.folder("before", _001_a=A, _002_b=B)
     after = ring.folder("after", _001_a=A, _002_b=B.replace("int", "bigint"), _003_c=C)
     for schema, delay in ring.rounds(before):
@@ -154,7 +154,7 @@ def test_f73_a_run_beside_a_repair_of_a_changed_file(ring: Ring) -> None:
         assert ring.events(schema) == ["accepted 002_b", "applied 001_a", "applied 002_b", "applied 003_c"]
 
 
-def test_f73_a_run_beside_a_repair_of_what_is_half_done(ring: Ring) -> None:
+def test_a_run_beside_a_repair_of_what_is_half_done(ring: Ring) -> None:
     rows = "CREATE TABLE a (id int);\nINSERT INTO a VALUES (1), (1);\n"
     files = ring.folder("files", _001_a=rows, _002_b="CREATE UNIQUE INDEX CONCURRENTLY b ON a (id);\n", _003_c=C)
     for schema, delay in ring.rounds(files):
@@ -172,7 +172,7 @@ def test_f73_a_run_beside_a_repair_of_what_is_half_done(ring: Ring) -> None:
         assert ring.has(f"{schema}.b")
 
 
-def test_f73_two_repairs_of_one_file_are_recorded_once(ring: Ring) -> None:
+def test_two_repairs_of_one_file_are_recorded_once(ring: Ring) -> None:
     before = ring.folder("before", _001_a=A, _002_b=B)
     after = ring.folder("after", _001_a=A, _002_b=B.replace("int", "bigint"))
     for schema, delay in ring.rounds(before):

@@ -24,7 +24,7 @@ def changed(site: FaultySite) -> FaultySite:
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
-def test_f73_of_two_repairs_at_once_one_is_recorded(changed: FaultySite, driver: str) -> None:
+def test_of_two_repairs_at_once_one_is_recorded(changed: FaultySite, driver: str) -> None:
     runners = [changed.start(*ACCEPT, env={"DRIVER": driver}) for _ in range(2)]
 
     codes = sorted(ended(runner).returncode for runner in runners)
@@ -34,7 +34,7 @@ def test_f73_of_two_repairs_at_once_one_is_recorded(changed: FaultySite, driver:
     assert len(changed.events("accepted")) == 1
 
 
-def test_f73_a_repair_waits_for_a_run_and_tells_for_whom(changed: FaultySite, gate: Gate) -> None:
+def test_a_repair_waits_for_a_run_and_tells_for_whom(changed: FaultySite, gate: Gate) -> None:
     changed.write("002_b.sql", "CREATE TABLE b (v int);\n")
     changed.write("003_c.sql", AT_THE_GATE + "CREATE TABLE c ();\n")
     runner = changed.start_apply()
@@ -55,7 +55,7 @@ def test_f73_a_repair_waits_for_a_run_and_tells_for_whom(changed: FaultySite, ga
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_f73_a_repair_that_is_interrupted_while_it_waits_changes_nothing(
+def test_a_repair_that_is_interrupted_while_it_waits_changes_nothing(
     changed: FaultySite, number: signal.Signals
 ) -> None:
     before = changed.ledger()
@@ -75,7 +75,7 @@ def test_f73_a_repair_that_is_interrupted_while_it_waits_changes_nothing(
     assert changed.ledger() == before
 
 
-def test_f73_a_repair_whose_row_somebody_else_holds_gives_up(changed: FaultySite) -> None:
+def test_a_repair_whose_row_somebody_else_holds_gives_up(changed: FaultySite) -> None:
     before = changed.ledger()
     stranger = changed.database.connect()
     with stranger.cursor() as cursor:
@@ -98,7 +98,7 @@ def test_f73_a_repair_whose_row_somebody_else_holds_gives_up(changed: FaultySite
     ("application", "code", "said"),
     [("sqlmigrations", 9, "The connection failed: "), ("sqlmigrations lock", 0, "Accepted: project.002_b.")],
 )
-def test_f73_a_repair_that_loses_a_connection_is_recorded_wholly_or_not_at_all(
+def test_a_repair_that_loses_a_connection_is_recorded_wholly_or_not_at_all(
     changed: FaultySite, application: str, code: int, said: str
 ) -> None:
     before = changed.ledger()
@@ -120,7 +120,7 @@ def test_f73_a_repair_that_loses_a_connection_is_recorded_wholly_or_not_at_all(
     assert changed.run(*ACCEPT).returncode == (2 if code == 0 else 0)
 
 
-def test_f73_a_repair_killed_before_its_commit_leaves_nothing(changed: FaultySite) -> None:
+def test_a_repair_killed_before_its_commit_leaves_nothing(changed: FaultySite) -> None:
     before = changed.ledger()
     stranger = changed.database.connect()
     with stranger.cursor() as cursor:
@@ -141,7 +141,7 @@ def test_f73_a_repair_killed_before_its_commit_leaves_nothing(changed: FaultySit
 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
 @pytest.mark.parametrize(("cut", "recorded"), [(Cut.BEFORE, False), (Cut.AFTER, True)])
-def test_f73_a_repair_cut_off_at_its_commit_does_not_claim_to_know(
+def test_a_repair_cut_off_at_its_commit_does_not_claim_to_know(
     changed: FaultySite, proxy: Proxy, cut: Cut, recorded: bool, driver: str
 ) -> None:
     proxy.cut(cut)

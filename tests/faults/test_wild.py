@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sqlmigrations.exceptions import MigrationFailed
+from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
 from sqlmigrations.roundtrip import StaysOnServer, up_down_up
 from sqlmigrations.scratch import lent
 from tests.faults.refusals import refused
@@ -74,6 +74,9 @@ def test_w02_a_transaction_around_a_part_of_a_file_is_refused_with_its_line(
     assert said.startswith("The plan is not safe to run; nothing has run.\n\n")
     assert f"  migrations_sql/001_a.sql:{line}:1  [transaction-control]\n" in said
     assert not site.has("a")
+    site.write("001_a.sql", f"-- transaction: off\n{sql}")
+    applied(site, "001_a")
+    assert (site.has("a"), site.has("b")) == (True, True)
 
 
 def test_w05_a_value_added_to_an_enum_is_fine_in_a_transaction(site: FaultySite) -> None:
@@ -250,6 +253,28 @@ def test_w14_a_down_that_cannot_run_never_stops_an_up(site: FaultySite, down: st
     applied(site, "001_a")
 
     assert site.run("sqlmigrate_status", "--check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("down", "said"),
+    [
+        ("DROP TABEL a;", ':1:1: PostgreSQL 42601: syntax error at or near "TABEL"'),
+        ("SELECT 'never closed", ":1:8: Unterminated quoted string."),
+        ("DO $$ BEGIN RAISE 'one way'; END $$;", ":1:1: PostgreSQL P0001: one way"),
+        ("DROP TABLE a;\nCOMMIT;", ":2:1: COMMIT "),
+        ("\\i x", ":1:1: \\i is a psql command"),
+    ],
+)
+def test_w14_a_down_that_cannot_run_is_reported_when_it_is_asked_for(
+    local_site: LocalSite, down: str, said: str
+) -> None:
+    local_site.write("001_a.sql", "CREATE TABLE a ();\n")
+    local_site.write("001_a.down.sql", down)
+
+    with local_site.configured(), lent("default"), pytest.raises(SqlMigrationsError) as reported:
+        up_down_up("default")
+
+    assert reported.value.message.startswith(f"migrations_sql/001_a.down.sql{said}"), reported.value.message
 
 
 def test_w15_dates_and_plain_numbers_run_in_numeric_order(site: FaultySite) -> None:
