@@ -14,8 +14,9 @@ from sqlmigrations.admin.chronicle import Entry, entries, excerpt
 from sqlmigrations.admin.links import Links
 from sqlmigrations.admin.readonly import Views
 from sqlmigrations.admin.sight import Sight
+from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Reader
-from sqlmigrations.exceptions import SqlMigrationsError
+from sqlmigrations.exceptions import SqlMigrationsError, StatementFailed
 from sqlmigrations.ledger import TEXTS
 from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent
 from sqlmigrations.types import State
@@ -77,8 +78,9 @@ def of(migration: SchemaMigration, seen: Sight, links: Links, views: Views) -> D
     try:
         with reader.unharmed():
             found = closeup.take(seen.alias, reader, migration.label, migration.key, sql)
-    except SqlMigrationsError as error:
-        found, agreement, state = None, f"{error.message} {error.remedy}".strip(), "unknown"
+    except (SqlMigrationsError, StatementFailed) as error:
+        why_not = postgresql.unreachable(error.server) if isinstance(error, StatementFailed) else error
+        found, agreement, state = None, f"{why_not.message} {why_not.remedy}".strip(), "unknown"
     else:
         state = found.entry.state.value if found else ""
         agreement = str(_AGREEMENT[found.entry.state]) if found else ""

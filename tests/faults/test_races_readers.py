@@ -12,12 +12,14 @@ from django.db import connections, transaction
 
 from sqlmigrations.executor import Executor
 from sqlmigrations.types import State
-from tests.faults.scene import AT_THE_GATE, GATE, ended, shut_gate
+from tests.faults.scene import AT_THE_GATE, GATE, Other, ended, shut_gate
 from tests.inprocess import LocalSite
 from tests.office import EVENTS, LEDGER, Office, page, words
+from tests.office import table as rows_of
 from tests.shop import Shop
 
 STATUS = f"{LEDGER}status/"
+READING_ONLY = "-c default_transaction_read_only=on"
 DATABASE = ("--database", "default")
 RESOLVE = ("sqlmigrate_repair", "resolve", "project", "1", "--done", "--reason", "seen", "--noinput")
 BY_STATEMENTS = f"-- transaction: off\n{AT_THE_GATE}CREATE TABLE {{table}} (id int);\n"
@@ -31,6 +33,19 @@ def atomic_requests() -> Iterator[None]:
         yield
     finally:
         settings["ATOMIC_REQUESTS"] = before
+
+
+@contextmanager
+def options(told: str) -> Iterator[None]:
+    """What Django's connection tells the server at its beginning."""
+    connection = connections["default"]
+    connection.close()
+    connection.settings_dict["OPTIONS"]["options"] = told
+    try:
+        yield
+    finally:
+        connection.close()
+        del connection.settings_dict["OPTIONS"]["options"]
 
 
 @contextmanager
@@ -66,6 +81,28 @@ def test_who_cannot_look_at_locks_is_shown_the_status_in_a_transaction_of_django
         html = page(client.get(STATUS))
 
     assert "A migration is half done, and waits for a decision." in words(html)
+
+
+def test_a_table_that_is_not_let_go_of_in_time_costs_the_page_of_a_migration_its_sql_alone(half_done: Office) -> None:
+    client = half_done.superuser()
+    other = Other(half_done.site.database, "LOCK TABLE schema_migration_texts")
+
+    with atomic_requests(), options("-c lock_timeout=100ms"):
+        html = half_done.open(client, "001_a")
+
+    other.leave()
+    assert "canceling statement due to lock timeout" in words(html)
+    assert [row[1] for row in rows_of(html, "Everything")][-1] == "begun"
+
+
+def test_a_migration_that_is_forgotten_while_its_page_is_made_is_shown_as_it_was(half_done: Office) -> None:
+    client, site = half_done.superuser(), half_done.site
+    path = f"{LEDGER}{half_done.id_of('001_a')}/change/"
+
+    with before_it_asks_for("schema_migration_texts", lambda: site.query("DELETE FROM schema_migrations")):
+        html = page(client.get(path))
+
+    assert "project.001_a" in words(html)
 
 
 def test_a_file_that_ends_while_the_status_is_read_is_not_shown_as_left_half_done(local_site: LocalSite) -> None:
@@ -115,20 +152,6 @@ def test_a_file_of_which_only_the_record_is_not_complete_is_told_so(local_site: 
     assert ended(runner).returncode == 0
 
 
-@contextmanager
-def reading_only() -> Iterator[None]:
-    """Django's connection cannot write, whoever uses it."""
-    connection = connections["default"]
-    options = connection.settings_dict["OPTIONS"]
-    connection.close()
-    options["options"] = "-c default_transaction_read_only=on"
-    try:
-        yield
-    finally:
-        connection.close()
-        del options["options"]
-
-
 class Visitor:
     """Whoever looks at an office: a client of the admin that entered before."""
 
@@ -162,7 +185,7 @@ def test_who_reads_waits_for_nobody_writes_nothing_and_is_in_nobodys_way(office:
     site.write("002_b.sql", f"{way}{AT_THE_GATE}CREATE TABLE b (id int);\n")
     site.write("003_c.sql", "CREATE TABLE c (id int);\n")
     visitor = Visitor(office)
-    with atomic_requests(), reading_only(), shut_gate(site.database) as gate:
+    with atomic_requests(), options(READING_ONLY), shut_gate(site.database) as gate:
         runner = site.start("sqlmigrate_apply")
         gate.await_somebody()
 
@@ -197,7 +220,7 @@ def test_whoever_looks_while_files_are_applied_sees_them_come_one_after_the_othe
         site.write(f"{number:03}_i.sql", f"{first}CREATE INDEX {concurrently}i_{number} ON t (id);\n")
     seen: list[list[State]] = []
     codes = []
-    with atomic_requests(), reading_only():
+    with atomic_requests(), options(READING_ONLY):
         runner = site.start("sqlmigrate_apply")
         while runner.poll() is None:
             seen += [visitor.states() for _ in range(5)]
