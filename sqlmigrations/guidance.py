@@ -130,7 +130,7 @@ _CONNECTION = (
     ("starting up", "The server is starting. To wait for it: --wait-for-db 30"),
     ("could not translate host name", "Check HOST of the database alias."),
     ("failed to resolve host", "Check HOST of the database alias."),
-    ("no answer within", _NOT_LENT),
+    ("no answer within", f"Check HOST, PORT and the network between. {_NOT_LENT}"),
     ("query_wait_timeout", _NOT_LENT),
     ("server closed the connection", f"Look into the log of the server. {_NOT_LENT}"),
     (

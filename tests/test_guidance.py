@@ -51,6 +51,7 @@ def test_a_lost_connection_is_told_as_one() -> None:
         ('could not translate host name "nowhere" to address', "Check HOST"),
         ("failed to resolve host 'nowhere': Name or service not known", "Check HOST"),
         ("timeout expired", "the network between"),
+        ("no answer within 10 s", "HOST, PORT and the network between. If a pooler"),
         ("FATAL:  sorry, too many clients already", "max_connections"),
         ('FATAL:  too many connections for role "app"', "ALTER ROLE ... CONNECTION LIMIT"),
         ('FATAL:  too many connections for database "shop"', "ALTER DATABASE ... CONNECTION LIMIT"),
