@@ -105,8 +105,10 @@ def _take(stdin: int, stdout: int, stderr: int, told: int) -> int:
     """Makes the streams those of this process, and closes what else the zygote had open."""
     for number, descriptor in enumerate((stdin, stdout, stderr)):
         os.dup2(descriptor, number)
-    os.closerange(3, told)
-    os.closerange(told + 1, os.sysconf("SC_OPEN_MAX"))
+    # One by one: where a process may open a billion files, a range up to there can take minutes.
+    for descriptor in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2, told}:
+        with suppress(OSError):  # Of the listing itself.
+            os.close(descriptor)
     return told
 
 
