@@ -20,10 +20,9 @@ from sqlmigrations.retreat import retreat
 from sqlmigrations.sql import units
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Digest
-from sqlmigrations.testimony import contradicted
+from sqlmigrations.testimony import UNREAD, contradicted
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Mode, Severity, SqlMigration, Status
 
-UNREAD = "events-unread"
 _PATH = frozenset(("search_path", "schema", "all"))
 
 

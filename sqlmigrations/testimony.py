@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from sqlmigrations.guidance import APPLY, dbshell, repair
-from sqlmigrations.types import Finding, MigrationStatus, Severity, State
+from sqlmigrations.types import TRACKING_LABEL, Finding, MigrationStatus, Severity, State
 
 Key = tuple[str, str]
 
 ROW = "row"
+UNREAD = "events-unread"
 TELLING = ("applied", "faked", "accepted", "begun", "undoing", "resolved", "forgotten", "rolled_back")
 
 # What files and rows say of each other once a row was changed: all of it is the row's fault, and so is the remedy.
@@ -78,7 +79,11 @@ def contradicted(
         ledger: The table as it is written in SQL.
     """
     known = {(row.label, row.key): row for row in traces if row.word == ROW}
-    told = _told(trace for trace in traces if trace.word != ROW)
+    events = [trace for trace in traces if trace.word != ROW]
+    told, since = _told(events), _since(events)
+    unknown = [key for key, row in known.items() if key not in told and since is not None and row.at < since]
+    for key in unknown:
+        del known[key]
     files = {_key(entry): entry for entry in entries}
     found: list[Finding] = []
     blamed: set[str] = set()
@@ -88,7 +93,15 @@ def contradicted(
             found += new
             blamed |= {entry.id} if entry else set()
             blamed |= {entry.applied.id} if entry and entry.applied else set()
-    return (*found, *(f for f in findings if f.rule not in _MISLEADING or f.migration not in blamed))
+    others = (f for f in findings if f.rule not in _MISLEADING or f.migration not in blamed)
+    return (*found, *others, *([_unknown(len(unknown))] if unknown else []))
+
+
+def _since(events: Sequence[Trace]) -> datetime | None:
+    """From when on the events tell; ``None`` where they begin with the tables themselves."""
+    if events and events[0].label == TRACKING_LABEL:
+        return None
+    return events[0].at if events else datetime.max.replace(tzinfo=UTC)
 
 
 def _key(entry: MigrationStatus) -> Key:
@@ -156,11 +169,13 @@ def _edited(row: Trace, event: Trace, differing: Mapping[str, tuple[str, str]], 
 
 def _deleted(event: Trace, entry: MigrationStatus | None) -> Finding:
     target = f"{event.label} {event.name.partition('_')[0]}"
+    again = f"{APPLY} --fake {target}"
     message = (
         f"Its row was deleted by hand: recorded on {_when(event)}, and no event tells that it was undone or forgotten."
     )
-    again = f"{APPLY} --fake {target}"
-    if entry is None or entry.migration is None:
+    if event.label == TRACKING_LABEL:
+        remedy = f"Record it again: {APPLY}   whose file leaves the tables that are there as they are."
+    elif entry is None or entry.migration is None:
         message += " Its file is gone as well."
         remedy = f"Bring {event.name}.sql back, and when what it did is there, record it again: {again}\n"
         remedy += f"When it is to be gone, take it away then: {repair('forget', f'{event.label}.{event.name}')}"
@@ -182,6 +197,12 @@ def _added(row: Trace, entry: MigrationStatus | None, ledger: str) -> Finding:
         remedy = f"Find out who did it, and why. To remove it: {_dbshell(f'DELETE FROM {ledger}', row)}\n"
         remedy += f"Then, when what the file does is there already, record it: {APPLY} --fake {target}"
     return _finding("row-added", message, remedy, row)
+
+
+def _unknown(count: int) -> Finding:
+    many = "1 row was" if count == 1 else f"{count} rows were"
+    message = f"{many} not compared with events: those of that time are gone, or were left out of a copy."
+    return Finding(UNREAD, Severity.NOTE, message)
 
 
 def _finding(rule: str, message: str, remedy: str, about: Trace) -> Finding:

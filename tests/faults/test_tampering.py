@@ -252,3 +252,30 @@ def test_f65_going_back_by_hand_as_documented_is_no_tampering(three: LocalSite) 
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (3, "Next: python manage.py sqlmigrate_apply")
     three.run("sqlmigrate_apply", check=True)
     assert check(three).returncode == 0
+
+
+def test_f65_where_the_events_are_gone_no_row_is_suspected(three: LocalSite) -> None:
+    three.query("CREATE TABLE copied AS SELECT * FROM schema_migration_events; TRUNCATE schema_migration_events")
+    without = check(three)
+    insert = "INSERT INTO schema_migration_events OVERRIDING SYSTEM VALUE SELECT * FROM copied"
+    three.query(f"{insert} WHERE name = '003_c'")
+    three.query(ADD, "4", 4, "004_d", "0" * 64)
+
+    pruned = check(three)
+
+    told = "{} not compared with events: those of that time are gone, or were left out of a copy."
+    note = f"  [events-unread]\n    {told}\n"
+    assert (without.returncode, without.stdout.partition("valid.\n")[2]) == (0, note.format("4 rows were"))
+    assert pruned.returncode == 4
+    assert "  project.004_d  [row-added]\n" in pruned.stdout
+    assert pruned.stdout.endswith(note.format("3 rows were"))
+
+
+def test_f65_the_row_of_the_tracking_tables_is_recorded_again_by_a_run(three: LocalSite) -> None:
+    three.query("DELETE FROM schema_migrations WHERE label = 'sqlmigrations'")
+
+    ended = check(three)
+
+    type_in(three, re.findall(r"Record it again: (.*)   whose", ended.stdout)[0])
+    assert "sqlmigrations.000_migration_tracking  [row-deleted]" in ended.stdout
+    assert (check(three).returncode, len(three.ledger())) == (0, 4)
