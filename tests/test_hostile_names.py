@@ -9,6 +9,7 @@ import shlex
 import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from tests.inprocess import LocalSite
 from tests.office import EVENTS, LEDGER, Office, page
 from tests.servers import Database
 from tests.shop import Shop
+
+# It keeps the names that the tables had when it was imported; no test here is to be the first to do so.
+import_module("sqlmigrations.migrations.0001_initial")
 
 INJECTION = 'x"; DROP TABLE canary; -- {0}'
 NAMES = [
