@@ -22,6 +22,7 @@ from sqlmigrations.exceptions import (
     StatementFailed,
 )
 from sqlmigrations.failure import transaction_ended
+from sqlmigrations.guidance import APPLY, STATUS
 from sqlmigrations.history import History
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger, Tracking
@@ -61,7 +62,11 @@ def visit(ledger: Ledger, mark: RunMark, wait_ms: int) -> Iterator[Guest]:
                 connection.show_itself()
             yield Guest(session, tenure, lock, ledger, mark)
     except StatementFailed as failed:
-        raise DatabaseUnavailable(f"Django's connection failed: {failed.server.message}") from None
+        raise DatabaseUnavailable(
+            f"Django's connection failed: {failed.server.message.rstrip('.')}.",
+            kept=f"Nothing has changed: the transaction of {mark.django} is rolled back.",
+            remedy=f"Look whether the server answers ( {STATUS} ), then start again:  {APPLY}",
+        ) from None
 
 
 class Guest:
@@ -142,10 +147,10 @@ class Guest:
             self._recorder.withdraw(self._open(0).connection, Claim(step, "", self._session.pid))
             raise self._ended(transaction_ended(step)) from None
         except ConnectionLost as lost:
-            raise self._kept_nothing(lost.failure) from None
+            raise self._kept_nothing(step, lost.failure) from None
         except MigrationFailed as failure:
             failure.notices = self._notices(step)
-            raise self._kept_nothing(failure) from None
+            raise self._kept_nothing(step, failure) from None
         except AlreadyRecorded:
             raise IntegrityError(
                 f"Another run records {step.migration.id} at this moment. Nothing was changed.",
@@ -159,10 +164,13 @@ class Guest:
         )
         return failure
 
-    def _kept_nothing(self, failure: MigrationFailed) -> MigrationFailed:
+    def _kept_nothing(self, step: Step, failure: MigrationFailed) -> MigrationFailed:
         if failure.finding.rule == "transaction-control":
             return self._ended(failure)
-        failure.kept = failure.kept or f"Nothing of {self._mark.django} was kept: its transaction is rolled back."
+        state = f"Nothing of {self._mark.django} was kept"
+        if step.direction is Direction.BACKWARD:
+            state = f"{self._mark.django} is in force as it was"
+        failure.kept = failure.kept or f"{state}: its transaction is rolled back."
         return failure
 
     def _outcome(self, step: Step, duration_ms: float) -> Outcome:
