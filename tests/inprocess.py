@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import dj_database_url
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connections
+from django.db.utils import ConnectionHandler
 from django.test import override_settings
 
 from tests.servers import Database
@@ -57,3 +59,16 @@ def pointed_at(database: Database) -> Iterator[None]:
     finally:
         connection.close()
         connection.settings_dict["NAME"] = before
+
+
+@contextmanager
+def leading_to(url: str) -> Iterator[None]:
+    """The default connection of this process leads there meanwhile, in every thread."""
+    before, settings = connections["default"], connections.settings["default"]
+    connections.settings["default"] = ConnectionHandler({"default": dj_database_url.parse(url)}).settings["default"]
+    del connections["default"]
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"], connections["default"] = settings, before

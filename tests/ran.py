@@ -55,7 +55,19 @@ def pytest_testnodedown(node: Any) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _write_down(terminalreporter)
+    _tell_of_sweeps(terminalreporter)
     _tell_in_short(terminalreporter)
+
+
+def _tell_of_sweeps(terminalreporter: pytest.TerminalReporter) -> None:
+    """How often commands were cut off, and with which exit codes they ended."""
+    ends: dict[tuple[str, int], Counter[str]] = {}
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for what, trips, codes in [value for name, value in report.user_properties if name == "sweep"]:
+            ends.setdefault((what, trips), Counter()).update(codes)
+    for (what, trips), codes in sorted(ends.items()):
+        told = ", ".join(f"{code}: {count}" for code, count in sorted(codes.items(), key=lambda item: int(item[0])))
+        terminalreporter.write_line(f"{trips} round trips of {what}: {codes.total()} runs, ended with {told}")
 
 
 def _write_down(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import BinaryIO
 
 from tests.faults.proxy import Link, Proxy
+from tests.faults.scene import PATIENCE_S
 
 # What makes the server answer: a simple query, the end of a series of the extended protocol, the end of COPY's data.
 _ASKING = (b"Q", b"S", b"c")
@@ -17,6 +18,7 @@ _ASKING = (b"Q", b"S", b"c")
 _ANSWERED = (b"Z", b"G")
 # Belong to a series, whose end asks.
 _PREPARING = (b"P", b"B", b"D", b"E", b"C")
+_LEAVING = b"X"
 _CANCEL = 80_877_102
 # Its thread looks when a statement takes long, which depends on the machine.
 _OF_THE_WATCHER = "sqlmigrations observer"
@@ -80,6 +82,8 @@ class Line(Link):
         while kind := asked.read(1):
             length, body = _taken(asked)
             series += kind + length + body
+            if kind == _LEAVING:
+                self.is_open = False
             if kind in _PREPARING:
                 about = about or body
                 continue
@@ -112,6 +116,8 @@ class Line(Link):
             else:
                 self._steps.flow.wait()
                 self._client.sendall(answer)
+        # Nobody hears of a strike before it is over.
+        self._steps.flow.wait()
         self.is_open = False
         self.close()
 
@@ -147,7 +153,8 @@ class SteppingProxy(Proxy):
         self.trips, self._lines, self._at = [], [], None
 
     def struck(self) -> None:
-        """Raises what the strike raised, or that there was none."""
+        """Waits for the end of the strike; raises what it raised, or that there was none."""
+        assert self.flow.wait(PATIENCE_S)
         if self.failure is not None:
             raise self.failure
         assert self._at is None, "The run did not come so far."

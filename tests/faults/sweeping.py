@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import dj_database_url
-from django.db import connections
-from django.db.utils import ConnectionHandler
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import Error
 from psycopg2.extensions import connection as Connection
 
 from sqlmigrations.fingerprint import fingerprint
-from tests.faults.claims import PARTIAL, Journal, done, is_same, untrue
+from tests.faults.claims import OF_DJANGO, PARTIAL, Journal, done, is_same, untrue
 from tests.faults.proxy import address
 from tests.faults.scene import FaultySite, ended, until
 from tests.faults.steps import Moment, SteppingProxy, Trip
 from tests.faults.striking import ENDS, Brittle, Fault, Striker
-from tests.inprocess import LocalSite
-from tests.servers import Database
+from tests.inprocess import LocalSite, leading_to
 
 _OFFERED = re.compile(r"python manage\.py ((?:sqlmigrate_|migrate)[\w./=-]*(?: (?!--reason)[\w./=-]+)*)")
 # A run that stopped half way may stop there once more, for a person to decide.
@@ -45,20 +44,24 @@ class Scenario:
     """What is disturbed.
 
     Attributes:
-        files: Their texts by their names.
+        prepare: Writes the files, and makes what is there before.
         command: What is typed.
-        traces: For each file, by its name, SQL that is true when anything of it is there.
         data: Queries whose rows are compared.
+        traces: For each migration, by its name, SQL that is true when anything of it is there.
         choose: Which of the commands is typed that a message offers.
-        before: SQL that makes what is there before, from an empty schema.
+        ends: With which exit code it ends undisturbed.
+        repeated: And when it finds that all is done.
+        lost: And where what became of its COMMIT is not asked.
     """
 
-    files: dict[str, str]
+    prepare: Callable[[LocalSite], None]
     command: tuple[str, ...]
-    traces: dict[str, str]
     data: tuple[str, ...]
-    choose: Callable[[Sweep, Sequence[str]], str]
-    before: str = ""
+    traces: Mapping[str, str] = field(default_factory=dict)
+    choose: Callable[[Sweep, Sequence[str]], str] = lambda sweep, offered: offered[0]
+    ends: int = 0
+    repeated: int | None = None
+    lost: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -87,45 +90,52 @@ class Sweep:
         ends: How many disturbed runs ended with which exit code.
     """
 
-    def __init__(self, scenario: Scenario, site: FaultySite, server: Brittle | None = None) -> None:
+    def __init__(self, scenario: Scenario, fault: Fault, site: FaultySite, here: LocalSite, server: Brittle | None):
         self.ends: Counter[int] = Counter()
         self._scenario = scenario
+        self._fault = fault
         self._site = site
-        self._here = LocalSite(site.folder, site.database)
+        self._here = here
         self._server = server
         self._proxy = SteppingProxy(address(site.database.url))
         self._connection: Connection | None = None
-        for name, text in scenario.files.items():
-            site.write(name, text)
+        self._ends = ENDS[fault] | {scenario.ends} | scenario.lost
+        self._before = ""
+        self._begin_anew()
+        with leading_to(site.database.url):
+            scenario.prepare(here)
+        self._before = self._dump()
         self.reference = self._undisturbed()
 
     def close(self) -> None:
         self._proxy.close()
         self._forget_connection()
 
-    def points(self, fault: Fault) -> list[tuple[int, Moment]]:
-        """Where a fault can strike."""
-        striker = Striker(fault, self._proxy, self._site.database)
-        trips = enumerate(self.reference.trips)
+    def points(self) -> list[tuple[int, Moment]]:
+        """Where the fault can strike."""
+        striker, trips = self._striker(), enumerate(self.reference.trips)
         return [(number, moment) for number, trip in trips for moment in Moment if striker.aims_at(trip, moment)]
 
-    def disturb(self, fault: Fault, number: int, moment: Moment) -> list[str]:
+    def disturb(self, number: int, moment: Moment) -> list[str]:
         """Disturbs a run, and types the command again; what is wrong then."""
         self._begin_anew()
-        striker = Striker(fault, self._proxy, self._site.database, self._server)
+        striker = self._striker()
         self._proxy.strike_at(number, moment, striker.strike)
-        said = self._struck(striker) if fault is Fault.KILLED else self._type(self._scenario.command, proxied=True)
+        said = self._run(striker)
+        self.ends[said.returncode] += 1
+        self._proxy.struck()
         if self._server is not None:
             self._forget_connection()
             self._server.start()
-        self.ends[said.returncode] += 1
-        self._proxy.struck()
-        wrong = []
-        if said.returncode not in ENDS[fault]:
-            wrong.append("so it must not end")
-        wrong += untrue(said, {f"{row['label']}.{row['name']}": row for row in self._ledger()}, self._has_trace)
+        wrong = [] if said.returncode in self._ends else ["so it must not end"]
+        rows = {f"{row['label']}.{row['name']}": row for row in self._ledger()}
+        wrong += untrue(said, rows, self._recorded_by_django(), self._has_trace)
         wrong += self._again(said)
         return [*wrong, f"exit {said.returncode}\n{said.stdout}\n{said.stderr}"] if wrong else []
+
+    def counted(self, what: str) -> tuple[str, int, dict[str, int]]:
+        """For the summary of the tests: the round trips, and how many runs ended with which exit code."""
+        return what, len(self.reference.trips), {str(code): count for code, count in self.ends.items()}
 
     def query(self, sql: str, params: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
         """On a connection that is kept."""
@@ -135,16 +145,29 @@ class Sweep:
             cursor.execute(sql, params or None)
             return cursor.fetchall() if cursor.description else []
 
+    def _striker(self) -> Striker:
+        return Striker(self._fault, self._proxy, self._site.database, self._server)
+
     def _undisturbed(self) -> Reference:
         self._begin_anew()
-        said = self._type(self._scenario.command, proxied=True)
+        said = self._run(self._striker())
+        assert said.returncode == self._scenario.ends, said
         return Reference(self._proxy.trips, said, self._state(), done(self._events()))
 
     def _begin_anew(self) -> None:
-        self.query(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {self._scenario.before}")
+        self.query(f"DROP SCHEMA public CASCADE; CREATE SCHEMA public; {self._before}")
+        self.query("RESET ALL")
         self._proxy.count_anew()
 
-    def _struck(self, striker: Striker) -> subprocess.CompletedProcess[str]:
+    def _dump(self) -> str:
+        """All there is, as SQL."""
+        dump = self._site.database.program("pg_dump", "--inserts", "-d", self._site.database.url).stdout
+        return "\n".join(line for line in dump.splitlines() if not line.startswith("\\"))
+
+    def _run(self, striker: Striker) -> subprocess.CompletedProcess[str]:
+        """Where it is to be killed, in a process of its own."""
+        if self._fault is not Fault.KILLED:
+            return self._type(self._scenario.command, proxied=True)
         env = {"DATABASE_URL": self._proxy.url(self._site.database.url)}
         runner = self._site.start(*self._scenario.command, env=env)
         striker.runner.set_result(runner)
@@ -154,27 +177,40 @@ class Sweep:
             runner.kill()
 
     def _type(self, command: Sequence[str], *, proxied: bool = False) -> subprocess.CompletedProcess[str]:
+        stdout, stderr, code = io.StringIO(), io.StringIO(), 0
         url = self._site.database.url
-        with leading_to(self._proxy.url(url) if proxied else url):
-            return self._here.run(*command)
+        with leading_to(self._proxy.url(url) if proxied else url), self._here.configured():
+            try:
+                call_command(*command, stdout=stdout, stderr=stderr, no_color=True)
+            except CommandError as error:
+                code = error.returncode
+                stderr.write("" if stderr.getvalue() else f"CommandError: {error}\n")
+            except Error as error:
+                code = 1
+                stderr.write(f"{OF_DJANGO}: {error}\n")
+        return subprocess.CompletedProcess(command, code, stdout.getvalue(), stderr.getvalue())
 
     def _again(self, said: subprocess.CompletedProcess[str]) -> list[str]:
         """Does what a message says until all is as it is undisturbed."""
-        expected = self.reference.said
         for _ in range(_ROUNDS):
             command = self._next(said)
             said = self._type(command)
-            if said.returncode == expected.returncode and is_same(said.stderr, expected.stderr):
+            if command == self._scenario.command and self._is_end(said):
                 return list(self._different())
             if said.returncode not in (0, PARTIAL):
                 break
         return [f"then {command}: exit {said.returncode}\n{said.stdout}\n{said.stderr}", *self._different()]
 
-    def _next(self, said: subprocess.CompletedProcess[str]) -> Sequence[str]:
+    def _is_end(self, said: subprocess.CompletedProcess[str]) -> bool:
+        """Whether a run ended as one that nothing happened to, or found that all is done."""
+        is_as_ever = said.returncode == self._scenario.ends and is_same(said.stderr, self.reference.said.stderr)
+        return is_as_ever or said.returncode == self._scenario.repeated
+
+    def _next(self, said: subprocess.CompletedProcess[str]) -> tuple[str, ...]:
         if said.returncode != PARTIAL:
             return self._scenario.command
         chosen = self._scenario.choose(self, _OFFERED.findall(said.stderr)).split()
-        return [*chosen, "--reason", "swept", "--noinput"] if chosen[0] == "sqlmigrate_repair" else chosen
+        return (*chosen, "--reason", "swept", "--noinput") if chosen[0] == "sqlmigrate_repair" else tuple(chosen)
 
     def _different(self) -> Iterator[str]:
         """What is not as it is after an undisturbed run."""
@@ -190,6 +226,11 @@ class Sweep:
             yield f"what was done: {done(events)}"
         yield from Journal().read(events)
 
+    def _recorded_by_django(self) -> set[str]:
+        if self.query("SELECT to_regclass('public.django_migrations')") == [(None,)]:
+            return set()
+        return {id for (id,) in self.query("SELECT app || '.' || name FROM public.django_migrations")}
+
     def _has_trace(self, id: str) -> bool:
         return bool(self.query(f"SELECT {self._scenario.traces[id.partition('.')[2]]}")[0][0])
 
@@ -197,38 +238,15 @@ class Sweep:
         return State(self._ledger(), fingerprint(self), [self.query(sql) for sql in self._scenario.data])
 
     def _ledger(self) -> list[dict[str, Any]]:
-        return [row for (row,) in self.query(_ROWS)] if self._is_founded() else []
+        return self._recorded(_ROWS)
 
     def _events(self) -> list[dict[str, Any]]:
-        return [row for (row,) in self.query(_EVENTS)] if self._is_founded() else []
+        return self._recorded(_EVENTS)
 
-    def _is_founded(self) -> bool:
-        return self.query("SELECT to_regclass('public.schema_migrations') IS NOT NULL") == [(True,)]
+    def _recorded(self, sql: str) -> list[dict[str, Any]]:
+        is_founded = self.query("SELECT to_regclass('public.schema_migrations') IS NOT NULL") == [(True,)]
+        return [row for (row,) in self.query(sql)] if is_founded else []
 
     def _forget_connection(self) -> None:
         if self._connection is not None:
             self._connection.close()
-
-
-@contextmanager
-def leading_to(url: str) -> Iterator[None]:
-    """The default connection of this process leads there meanwhile, in every thread."""
-    before, settings = connections["default"], connections.settings["default"]
-    connections.settings["default"] = ConnectionHandler({"default": dj_database_url.parse(url)}).settings["default"]
-    del connections["default"]
-    try:
-        yield
-    finally:
-        connections["default"].close()
-        connections.settings["default"], connections["default"] = settings, before
-
-
-@dataclass(frozen=True)
-class Place(Database):
-    """A database on a server of the test's own."""
-
-    server: Brittle = field(kw_only=True)
-
-    @property
-    def url(self) -> str:
-        return self.server.url(self.name)

@@ -1,12 +1,14 @@
 """Every round trip of a run is a place where it may be cut off: at each of them it is, and what comes of it is told.
 
-``SWEEP_EVERY=5`` takes every fifth place only.
+``SWEEP_EVERY=5`` takes every fifth place only, ``SWEEP_EVERY=1`` each; without it ``sqlmigrate_apply`` is cut off at
+each and the others at every fifth.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ import pytest
 
 from sqlmigrations import transaction
 from tests.faults.scene import FaultySite
-from tests.faults.striking import Brittle, Fault, lend_brittle
-from tests.faults.sweeping import Place, Scenario, Sweep
+from tests.faults.striking import Brittle, Fault, Place, lend_brittle
+from tests.faults.sweeping import Scenario, Sweep
+from tests.inprocess import LocalSite
 from tests.servers import lend_database
+from tests.shop import Shop, opened
 
-EVERY = int(os.environ.get("SWEEP_EVERY", "1"))
+EVERY, EVERY_OTHER = (int(os.environ.get("SWEEP_EVERY", places)) for places in (1, 5))
 # Tests that share the places of a fault among the workers.
 CHUNKS = 4
 
@@ -62,9 +66,73 @@ def decide(sweep: Sweep, offered: Sequence[str]) -> str:
     return ways.get("--done" if has_run else "--redo", offered[0])
 
 
+def write(files: dict[str, str]) -> Callable[[LocalSite], None]:
+    def prepare(site: LocalSite) -> None:
+        for name, text in files.items():
+            site.write(name, text)
+
+    return prepare
+
+
+LOG = "SELECT * FROM log"
 APPLY = Scenario(
-    FILES, ("sqlmigrate_apply",), TRACES, ("SELECT * FROM accounts ORDER BY id", "SELECT * FROM log"), decide
+    write(FILES), ("sqlmigrate_apply",), ("SELECT * FROM accounts ORDER BY id", LOG), TRACES, decide, ends=1
 )
+
+
+def half_done(site: LocalSite) -> None:
+    """Three statements of which the second failed after it had committed: a person has to decide."""
+    site.write("001_log.sql", "CREATE TABLE log (what text);\n")
+    note = "BEGIN INSERT INTO log VALUES (what); COMMIT; PERFORM 1 / 0; END"
+    site.write("002_note.sql", f"CREATE PROCEDURE note(what text) LANGUAGE plpgsql AS $$ {note} $$;\n")
+    site.write("003_apart.sql", "-- transaction: off\nVACUUM log;\nCALL note('003');\nVACUUM log;\n")
+    assert site.run("sqlmigrate_apply").returncode == 7
+
+
+def changed(site: LocalSite) -> None:
+    """Two files that are applied, one of them changed since."""
+    site.write("001_log.sql", "CREATE TABLE log (what text);\n")
+    site.write("002_more.sql", "INSERT INTO log VALUES ('002');\n")
+    site.run("sqlmigrate_apply", check=True)
+    site.write("002_more.sql", "INSERT INTO log VALUES ('002 and more');\n")
+
+
+def wrapped(site: LocalSite) -> None:
+    """Two files in migrations of Django's: in its transaction, and outside of any."""
+    assert isinstance(site, Shop)
+    site.migration("0001_x", "migrations.RunSQL('CREATE TABLE log (what text)', 'DROP TABLE log')")
+    site.wrap("0002", "002_more", "INSERT INTO log VALUES ('002');\n", down="DELETE FROM log WHERE what = '002';\n")
+    site.wrap(
+        *("0003", "003_apart", "CREATE INDEX CONCURRENTLY log_what ON log (what);\n"),
+        atomic=False,
+        down="-- transaction: off\nDROP INDEX CONCURRENTLY log_what;\nINSERT INTO log VALUES ('back');\n",
+    )
+
+
+def migrated(site: LocalSite) -> None:
+    wrapped(site)
+    site.run("migrate", "shop", "--verbosity", "0", "--skip-checks", check=True)
+
+
+DJANGO = "SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY id"
+TRACES_IN_DJANGO = {
+    "0001_x": "to_regclass('log') IS NOT NULL",
+    "0002_x": "EXISTS (SELECT FROM log WHERE what = '002')",
+    "0003_x": "to_regclass('log_what') IS NOT NULL",
+}
+# A repair does not ask what became of its COMMIT: it can be looked up, and typed again.
+UNKNOWN = frozenset({8})
+REPAIR = ("sqlmigrate_repair", "--reason", "swept", "--noinput")
+OTHERS = {
+    "fake": Scenario(write(FILES), ("sqlmigrate_apply", "--fake"), (), dict.fromkeys(TRACES, "false")),
+    "accept": Scenario(changed, (*REPAIR, "accept", "project", "2"), (LOG,), repeated=2, lost=UNKNOWN),
+    "resolve": Scenario(half_done, (*REPAIR, "resolve", "project", "3", "--done"), (LOG,), repeated=2, lost=UNKNOWN),
+    "migrate": Scenario(wrapped, ("migrate", "shop", "--skip-checks"), (DJANGO, LOG), TRACES_IN_DJANGO),
+    "back": Scenario(migrated, ("migrate", "shop", "0001", "--skip-checks"), (DJANGO, LOG), TRACES_IN_DJANGO),
+}
+OF_SESSIONS = [Fault.KILLED, Fault.WORK_ENDED, Fault.LOCK_ENDED]
+Begin = Callable[[Scenario, Fault], Sweep]
+Note = Callable[[str, object], None]
 
 
 @pytest.fixture(scope="module")
@@ -76,40 +144,58 @@ def brittle() -> Iterator[Brittle]:
 @pytest.fixture
 def begin(
     request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Scenario, Fault], Sweep]]:
+) -> Iterator[Begin]:
     """Begins a sweep, on a server that can be stopped where the fault needs one."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(transaction, "_RESOLVE_S", 1)
     (tmp_path / "migrations_sql").mkdir()
-    with lend_database() as database, django_db_blocker.unblock():
-        begun: list[Sweep] = []
+    with ExitStack() as lent, lend_database() as database, django_db_blocker.unblock():
 
         def begin(scenario: Scenario, fault: Fault) -> Sweep:
             server = request.getfixturevalue("brittle") if fault in (Fault.RESTARTED, Fault.STOPPED) else None
             place = Place("postgres", server=server) if server else database
-            begun.append(Sweep(scenario, FaultySite(tmp_path, place), server))
-            return begun[-1]
+            here = LocalSite(tmp_path, place)
+            if scenario.command[0] == "migrate":
+                here = lent.enter_context(opened(tmp_path, place))
+            sweep = Sweep(scenario, fault, FaultySite(tmp_path, place), here, server)
+            lent.callback(sweep.close)
+            return sweep
 
         yield begin
-        for sweep in begun:
-            sweep.close()
+
+
+def swept(sweep: Sweep, points: Sequence[tuple[int, Any]], fault: Fault) -> str:
+    """Disturbs a run at each of the places; all that is wrong then."""
+    wrong = []
+    for number, moment in points:
+        if found := sweep.disturb(number, moment):
+            trip = sweep.reference.trips[number]
+            where = f"{fault.value}, at round trip {number} ({trip.session}: {trip.asked}), {moment.value}"
+            wrong.append("\n".join([where, *found]))
+    return f"\n\n{'-' * 80}\n".join(wrong)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
 def test_a_run_cut_off_anywhere_is_right_when_it_is_done_again(
-    begin: Callable[[Scenario, Fault], Sweep], fault: Fault, chunk: int, record_property: Callable[[str, object], None]
+    begin: Begin, fault: Fault, chunk: int, record_property: Note
 ) -> None:
     sweep = begin(APPLY, fault)
-    wrong = []
 
-    for number, moment in sweep.points(fault)[::EVERY][chunk::CHUNKS]:
-        found = sweep.disturb(fault, number, moment)
-        if found:
-            trip = sweep.reference.trips[number]
-            where = f"{fault.value}, at round trip {number} ({trip.session}: {trip.asked}), {moment.value}"
-            wrong.append("\n".join([where, *found]))
+    wrong = swept(sweep, sweep.points()[::EVERY][chunk::CHUNKS], fault)
 
-    record_property("sweep", [len(sweep.reference.trips), fault.name.lower(), dict(sweep.ends)])
-    assert sweep.reference.said.returncode == 1, sweep.reference.said
-    assert not wrong, f"\n\n{'-' * 80}\n".join(wrong)
+    record_property("sweep", sweep.counted(f"apply, at 1 of {EVERY} places: {fault.value}"))
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("scenario", OTHERS)
+@pytest.mark.parametrize("fault", OF_SESSIONS, ids=lambda fault: fault.name.lower())
+def test_whatever_else_writes_the_ledger_is_right_when_it_is_done_again(
+    begin: Begin, fault: Fault, scenario: str, record_property: Note
+) -> None:
+    sweep = begin(OTHERS[scenario], fault)
+
+    wrong = swept(sweep, sweep.points()[::EVERY_OTHER], fault)
+
+    record_property("sweep", sweep.counted(f"{scenario}, at 1 of {EVERY_OTHER} places: {fault.value}"))
+    assert not wrong, wrong
