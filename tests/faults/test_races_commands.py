@@ -91,10 +91,10 @@ class Ring:
 
 @pytest.fixture
 def ring(site: FaultySite) -> Iterator[Ring]:
-    """Two processes; a migration of Django's in them applies ``002_b``."""
+    """Two processes, one of each driver where there are both; a migration of Django's in them applies ``002_b``."""
     make_app(site.folder)
     write_migration(site.folder, "0001_x", "ApplySQL('project', '002_b')")
-    with crew(site, "", "") as both:
+    with crew(site, "", "psycopg2") as both:
         yield Ring(site, both)
 
 
