@@ -18,10 +18,13 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from sqlmigrations.health.views import HealthView
+from tests.faults.pgbouncer import bouncer_before
+from tests.faults.scene import Role
 from tests.inprocess import LocalSite
 from tests.office import EVENTS, LEDGER, Office, page, words
+from tests.servers import Database
 from tests.shop import Shop
-from tests.site import ROOT
+from tests.site import ROOT, Site
 
 TABLES = ("schema_migrations", "schema_migration_events", "schema_migration_texts")
 SETUP, TAKE_AWAY, ALTER_ROLE = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "roles.md").read_text(), re.DOTALL)
@@ -129,6 +132,34 @@ def test_f67_who_deploys_acts_as_the_owner_whatever_a_file_does_to_the_role(role
     assert (by, said_by) == ([(roles.deploy,)], [(roles.deploy,)])
     acting = "SELECT detail->>'role' FROM sqlmigrations.schema_migration_events WHERE event = 'run_started'"
     assert site.query(acting) == [(roles.owner,)]
+
+
+@dataclass(frozen=True)
+class Login(Database):
+    """The database as a role logs in to it."""
+
+    role: str
+
+    @property
+    def url(self) -> str:
+        return Role(self.role, Database(self.name)).url
+
+
+def test_f67_behind_a_transaction_pooler_the_role_of_the_login_is_acted_as_and_left_to_others(roles: Roles) -> None:
+    site = roles.site
+    roles.run_from_the_page(ALTER_ROLE)
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + STRAYING.replace("RESET ALL;", ""))
+    site.write("002_b.sql", "CREATE TABLE b (id int);\n")
+
+    with bouncer_before(Login(site.database.name, roles.deploy), "transaction", 2) as bouncer:
+        way = bouncer.url(site.database)
+        applied = Site(site.folder, site.database).run("sqlmigrate_apply", env={"DATABASE_URL": way})
+        acting = {bouncer.query(site.database, "SELECT session_user::text, current_user::text")[0] for _ in range(4)}
+
+    assert (applied.returncode, "proxied" in applied.stdout + applied.stderr) == (0, True), applied
+    assert acting == {(roles.deploy, roles.owner)}
+    assert roles.owners() == {roles.owner}
+    assert {row["applied_by"] for row in site.ledger()} == {roles.deploy}
 
 
 @pytest.mark.parametrize("schema", ["sqlmigrations", "public", "one_to_be_made"])
