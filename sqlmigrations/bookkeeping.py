@@ -84,7 +84,7 @@ class Bookkeeper:
         self._lock = lock
         self._step = step
         migration = step.migration
-        self._kept = kept(migration, step.passwords) if run.keep_sql else []
+        self._kept = kept(migration, step.passwords, step.secrets) if run.keep_sql else []
         self._row = [migration.label, migration.key, str(run.id)]
 
     def far(self, row: Applied | None) -> Far | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlmigrations import signals
+from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.decision import Action, Proposal
@@ -130,7 +131,8 @@ class Corrections:
     def _content(self, migration: SqlMigration) -> list[object]:
         """What a row says about a file, and keeps the texts beside it."""
         script = parse(migration)
-        texts = kept(migration, passwords(script)) if self._mark.keep_sql else []
+        secrets = credentials(self._mark.database)
+        texts = kept(migration, passwords(script), secrets) if self._mark.keep_sql else []
         if texts:
             self._queries.query(KEEP.format(**self._names), contents(texts))
         metadata = marks(script) | down_checksum(migration, texts)

@@ -51,6 +51,6 @@ def _lines(text: str, secrets: frozenset[str]) -> list[str]:
 def passwords_in(text: str) -> frozenset[str]:
     """The password literals in a text; none where it cannot be taken apart."""
     try:
-        return lint.secrets(split(text).statements)
+        return lint.secrets(split(text).statements, text)
     except ScanError:
         return frozenset()

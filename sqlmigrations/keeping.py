@@ -9,6 +9,8 @@ from sqlmigrations.types import SqlFile, SqlMigration
 
 # Larger texts are not kept beside the ledger; characters.
 KEPT_TEXT_LIMIT = 1_000_000
+# A shorter password of a database, such as "app" on the machine of a developer, is a word that files have anyway.
+_NO_WORD = 8
 
 KEEP = """
 INSERT INTO {texts} (checksum, body)
@@ -18,12 +20,20 @@ SELECT t.checksum, t.body
 """
 
 
-def kept(migration: SqlMigration, passwords: Collection[str]) -> list[SqlFile]:
-    """What of a migration is kept as text: nothing with a password literal in it, nothing huge."""
+def kept(migration: SqlMigration, passwords: Collection[str], credentials: Collection[str]) -> list[SqlFile]:
+    """What of a migration is kept as text: nothing with a password in it, nothing huge.
+
+    Args:
+        migration: Its file and its way back.
+        passwords: Literals in the two.
+        credentials: Of the database, which do not belong in a file.
+    """
     if passwords:
         return []
+    telling = [secret for secret in credentials if len(secret) >= _NO_WORD]
     files = [file for file in (migration.file, migration.down) if file is not None]
-    return [file for file in files if len(file.text) <= KEPT_TEXT_LIMIT]
+    files = [file for file in files if len(file.text) <= KEPT_TEXT_LIMIT]
+    return [file for file in files if not any(secret in file.text for secret in telling)]
 
 
 def contents(texts: Sequence[SqlFile]) -> list[object]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
+
+from sqlmigrations.types import Finding
 
 MASK = "********"
 # A shorter secret would tear ordinary words apart, and is none.
@@ -22,6 +25,16 @@ def mask(text: str, secrets: Collection[str], *, in_place: bool = False) -> str:
         if len(secret) >= _SHORTEST and secret in text:
             text = text.replace(secret, "*" * len(secret) if in_place else MASK)
     return text
+
+
+def mask_finding(finding: Finding, secrets: Collection[str]) -> Finding:
+    """What was found, when what it quotes of a file holds none of the secrets."""
+    return replace(
+        finding,
+        message=mask(finding.message, secrets),
+        remedy=mask(finding.remedy, secrets),
+        excerpt=mask(finding.excerpt, secrets, in_place=True),
+    )
 
 
 def mask_lines(text: str, secrets: frozenset[str], *, in_place: bool = False) -> list[str]:

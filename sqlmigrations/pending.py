@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from sqlmigrations import graph, halves, waiting
 from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
+from sqlmigrations.masking import mask_finding
 from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.types import (
     TRACKING_LABEL,
@@ -105,7 +106,8 @@ def arrange(
         cycles += waiting.cycles(ordered, edges, terms.django)
         holds = waiting.holds(ordered, edges, begun, terms.django, terms.database)
     broken = (f for f in comparison.findings if f.severity is Severity.ERROR)
-    disagreements = (*loaded.findings, *broken, *faults, *unknown, *cycles)
+    found = (*loaded.findings, *broken, *faults, *unknown, *cycles)
+    disagreements = tuple(mask_finding(finding, terms.credentials) for finding in found)
     final = {script.migration.id for script in scripts if script.directives.irreversible}
     entries = (_seen(entry, final, holds) for entry in comparison.entries if entry.id not in elsewhere)
     comparison = replace(comparison, entries=tuple(entries))

@@ -9,6 +9,7 @@ from sqlmigrations import hazards, lint, waiting
 from sqlmigrations.exceptions import IntegrityError, PartialMigration, SqlMigrationsError, UnsafePlan
 from sqlmigrations.integrity import LEDGER_RULES, Comparison
 from sqlmigrations.loader import Loaded
+from sqlmigrations.masking import mask_finding
 from sqlmigrations.parser import Script
 from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.sql.scanner import ScanError, split
@@ -137,7 +138,7 @@ def _ahead(chosen: Sequence[Script], waiting_ids: Collection[str], terms: Terms)
         return ()
     found = [danger for script in chosen for danger in script.dangers]
     found += hazards.find(chosen, terms.allow)[0]
-    return tuple(finding for finding in found if finding.migration in waiting_ids)
+    return tuple(mask_finding(f, terms.credentials) for f in found if f.migration in waiting_ids)
 
 
 def compose(
@@ -160,12 +161,14 @@ def compose(
     steps = tuple(_step(script, comparison, terms) for script in scripts)
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
     linted, creates = hazards.find((s.script for s in steps), terms.allow) if is_sound else ([], {})
+    secrets = terms.credentials.union(*(step.passwords for step in steps))
+    linted = [mask_finding(f, secrets) for f in linted]
     return Plan(
         steps=steps,
         comparison=comparison,
-        disagreements=tuple(disagreements),
+        disagreements=tuple(mask_finding(f, secrets) for f in disagreements),
         dangers=(
-            *(f for step in steps for f in step.script.dangers),
+            *(mask_finding(f, secrets) for step in steps for f in step.script.dangers),
             *(f for f in linted if f.severity is Severity.ERROR),
         ),
         warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
@@ -201,12 +204,12 @@ def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
 
 def passwords(script: Script) -> frozenset[str]:
     """The password literals in a file and in the one that undoes it."""
-    found = lint.secrets(script.statements)
+    found = lint.secrets(script.statements, script.migration.file.text)
     down = script.migration.down
     if down is None:
         return found
     try:
-        return found | lint.secrets(split(down.text).statements)
+        return found | lint.secrets(split(down.text).statements, down.text)
     except ScanError:
         # It is looked at when it is asked for; an up never fails for its down.
         return found

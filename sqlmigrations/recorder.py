@@ -151,7 +151,7 @@ class Recorder:
             StatementFailed: A deferred constraint does not hold, or the connection went away: then the server may have
                 committed.
         """
-        texts = kept(claim.step.migration, claim.step.passwords) if run.keep_sql else []
+        texts = kept(claim.step.migration, claim.step.passwords, claim.step.secrets) if run.keep_sql else []
         back, settings = session.tenure.hand_back(session.role)
         params: list[object] = [] if settled is Settled.YES else [session.role]
         params += [*contents(texts), *_completion(claim, run, ran, texts), *settings]

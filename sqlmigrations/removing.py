@@ -97,7 +97,7 @@ class Remover(Recorder):
             StatementFailed: A deferred constraint does not hold, or the connection went away.
         """
         row, by = self._row, provenance.collect()
-        texts = kept(claim.step.migration, claim.step.passwords) if run.keep_sql else []
+        texts = kept(claim.step.migration, claim.step.passwords, claim.step.secrets) if run.keep_sql else []
         back, settings = session.tenure.hand_back(session.role)
         detail = {"execution_ms": ran.execution_ms, "statements": ran.statements, **run.marks}
         params: list[object] = [session.role, *contents(texts), *self._what, claim.xid, str(run.id)]

@@ -12,6 +12,7 @@ from sqlmigrations.exceptions import ConfigurationError, IntegrityError, Partial
 from sqlmigrations.guidance import APPLY, migrate
 from sqlmigrations.integrity import Comparison
 from sqlmigrations.loader import Loaded
+from sqlmigrations.masking import mask_finding
 from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.pending import Terms, belongs
 from sqlmigrations.plan import Plan
@@ -144,6 +145,7 @@ def _refuse_unsound(loaded: Loaded, comparison: Comparison, script: Script, term
     if terms.django is not None:
         # Where it runs is seen to by what runs it.
         found += waiting.faults([script], [migration.id], terms.django, terms.database)
+    found = [mask_finding(finding, terms.credentials) for finding in found]
     if any(f.rule == "partial" and f.migration == migration.id for f in found):
         raise PartialMigration("A migration is half done; nothing was changed.", findings=found)
     if found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from typing import Any
 
@@ -20,6 +21,8 @@ CONNECT_TIMEOUT_S = 10
 # Options of Django's that are about its own use of a connection, not about reaching the server.
 _NOT_OURS = ("pool", "server_side_binding")
 _SECRET_OPTIONS = ("password", "sslpassword")
+# Settings of a session that OPTIONS may give it for its functions and policies to read: -c app.api_token=...
+_IN_OPTIONS = re.compile(r"(?:passw|secret|token|key)[\w.]*=(\S+)", re.IGNORECASE)
 # libpq takes a whole connection string for the name of a database.
 _IN_NAME = re.compile(r"://[^:@/\s]*:([^@/\s]+)@|\bpassword\s*=\s*'?([^\s']+)", re.IGNORECASE)
 
@@ -61,10 +64,11 @@ def misconfigured(alias: str, error: ImproperlyConfigured) -> ConfigurationError
 
 
 def credentials(alias: str) -> frozenset[str]:
-    """The secrets in the settings of an alias: never to be shown."""
+    """The secrets in the settings of an alias, and the password that libpq finds in the environment: never shown."""
     settings = wrapper(alias).settings_dict
     options = settings.get("OPTIONS") or {}
-    values = [settings.get("PASSWORD"), *(options.get(name) for name in _SECRET_OPTIONS)]
+    values = [settings.get("PASSWORD"), *(options.get(name) for name in _SECRET_OPTIONS), os.environ.get("PGPASSWORD")]
+    values += _IN_OPTIONS.findall(str(options.get("options") or ""))
     name = str(settings.get("NAME") or "")
     values += [part for match in _IN_NAME.finditer(name) for part in match.groups()]
     # A password that is the name of its user or database hides nothing, and would blot out every mention of them.

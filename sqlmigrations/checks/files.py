@@ -8,6 +8,7 @@ from typing import Any
 from django.core import checks
 
 from sqlmigrations import conf, routes
+from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.checks.identifiers import message
 from sqlmigrations.exceptions import ConfigurationError
 
@@ -33,6 +34,7 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
         Terms(
             alias,
             aliases,
+            credentials=_credentials(alias),
             routed_away=routes.kept_out(alias, loaded.migrations),
             closed_apps=routes.closed(alias),
             django=wrapping.history,
@@ -45,6 +47,14 @@ def check_files(**_: Any) -> list[checks.CheckMessage]:
         *(message(checks.Error, _OF_OPERATIONS.get(finding.rule, "E002"), finding) for finding in faults),
         *(message(checks.Warning, "W005", finding) for finding in routes.unmirrored(settings.direct)),
     ]
+
+
+def _credentials(alias: str) -> frozenset[str]:
+    try:
+        return credentials(alias)
+    except ConfigurationError:
+        # Django's own checks tell of it.
+        return frozenset()
 
 
 def _unknown_rule(allowed: Collection[str]) -> checks.CheckMessage | None:

@@ -9,7 +9,7 @@ from itertools import groupby, islice, takewhile
 
 from sqlmigrations.lint.literals import DEEPEST, code, decoded, is_literal, pieces
 from sqlmigrations.lint.mentions import mentioned
-from sqlmigrations.sql.lexer import Token, TokenKind
+from sqlmigrations.sql.lexer import Token, TokenKind, lex
 from sqlmigrations.sql.reading import Reader, depths
 from sqlmigrations.sql.scanner import Statement
 
@@ -22,11 +22,17 @@ _HINT = re.compile(
 )
 _KEYS = frozenset({"password", "passwd", "sslpassword"})
 _CONNINFO = re.compile(r"\b(?:ssl)?passw(?:or)?d\s*=\s*(?:'((?:[^'\\]|\\.)+)'|([^\s'\"&]+))", re.IGNORECASE)
+# Prose has "password = of the role" and SQL that was commented out "WHERE password=u.password".
+_IN_COMMENT = re.compile(
+    r"\b(?:ssl)?passw(?:or)?d=(?:'((?:[^'\\]|\\.)+)'|(?![a-z_.]*+(?:[\s;,)]|\Z))([^\s'\"&;,)]+))", re.IGNORECASE
+)
 _URL = re.compile(r"(?<=[a-z0-9+.-])://[^\s:/@'\"]*:([^\s/@'\"]+)@", re.IGNORECASE)
 # Text of a command whose password comes next: 'ALTER ROLE r PASSWORD ' || ..., format('... PASSWORD %L', ...).
 _OPEN_END = re.compile(r"\bpassword\s*'*\s*\Z", re.IGNORECASE)
 _TEMPLATE = re.compile(r"\bpassword\s*'?%[0-9$]*[LIs]", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"%[0-9$]*[LIs]?|\$[0-9]+|\?|:\w+|\{\w*\}|<[^>]*>|\*+")
+_MARKS = re.compile(r"--|/\*|\*/")
+_NO_COMMENTS = frozenset(TokenKind) - {TokenKind.COMMENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +48,44 @@ class Secret:
     spellings: frozenset[str]
 
 
-def secrets(statements: Sequence[Statement]) -> frozenset[str]:
-    """Every text that must never be shown: passwords in these statements, decoded and as written."""
+def secrets(statements: Sequence[Statement], text: str = "") -> frozenset[str]:
+    """Every text that must never be shown: passwords in these statements, decoded and as written.
+
+    Args:
+        statements: Of one text or of several.
+        text: Where they are from, so that the comments around them are read as well.
+    """
     found: set[str] = set()
     for source, group in groupby(statements, key=lambda statement: statement.source):
         if mentioned(HINTS, source):
             for statement in filter(may_hold_one, group):
                 found.update(*(secret.spellings for secret in secrets_in(statement.tokens())))
+    if text and mentioned(HINTS, text):
+        for start, end in _comments(statements, text):
+            if _HINT.search(text, start, end):
+                # An apostrophe there is no quote: each line is read for itself.
+                for line in text[start:end].split("\n"):
+                    found.update(*(secret.spellings for secret in _noted(start, line)))
     return frozenset(found)
+
+
+def _comments(statements: Sequence[Statement], text: str) -> Iterator[tuple[int, int]]:
+    """Where comments can be: between the statements, and in those that may hold a password."""
+    pos = 0
+    for statement in statements:
+        yield pos, statement.start
+        if may_hold_one(statement):
+            every = lex(text, statement.start, statement.end, without=_NO_COMMENTS)
+            yield from ((token.start, token.start + len(token.text)) for token in every)
+        pos = statement.end if statement.data is None else statement.data[1]
+    yield pos, len(text)
+
+
+def _noted(start: int, line: str) -> Iterator[Secret]:
+    written = _MARKS.sub(" ", line)
+    for match in (*_IN_COMMENT.finditer(written), *_URL.finditer(written)):
+        yield from _secret(start, tuple(filter(None, match.groups())))
+    yield from secrets_in(code(written))
 
 
 def may_hold_one(statement: Statement) -> bool:

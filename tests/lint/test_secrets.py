@@ -75,3 +75,19 @@ def test_passwords_of_several_statements_come_together() -> None:
     sql = "ALTER ROLE a PASSWORD 'hunter2'; SELECT 'hunter9'; ALTER ROLE b PASSWORD 'hunter3';"
 
     assert lint.secrets(statements(sql)) == {"hunter2", "hunter3"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-- ALTER ROLE r PASSWORD 'hunter2';\nSELECT 1;\n", {"hunter2"}),
+        ("SELECT /* it's password=hunter2 */ 1;\n", {"hunter2"}),
+        ("SELECT 1; -- was postgresql://u:hunter2@h/d\n", {"hunter2"}),
+        ("COPY t FROM stdin;\npassword=x1\n\\.\n/*\n don't: password='hun ter2'\n*/\n", {"hun ter2"}),
+        ("-- ALTER ROLE r PASSWORD 'hunter2';\n", {"hunter2"}),
+        ("-- password = of the role; password=NULL, u.password=v.password\nSELECT 1;\n", set()),
+        ("-- The password is 'none of your business'\nSELECT 1;\n", set()),
+    ],
+)
+def test_passwords_in_comments_are_found(text: str, expected: set[str]) -> None:
+    assert lint.secrets(statements(text), text) == expected
