@@ -119,6 +119,26 @@ def test_who_interrupts_it_is_told_what_is_left(shop: FaultySite, number: int, c
     assert (shop.has("a_m"), shop.has("a_n"), shop.recorded()) == (False, False, [])
 
 
+def test_f05_a_way_back_that_loses_its_lock_stops_before_its_next_statement_and_goes_on(shop: FaultySite) -> None:
+    with closing(shop.database.connect()) as reader, reader.cursor() as cursor:
+        cursor.execute(READER)
+        running = start(shop, "0001")
+        until(lambda: shop.query(WAITING))
+        shop.terminate("sqlmigrations lock")
+    stopped = ended(running)
+
+    assert stopped.returncode == 10, stopped
+    assert stopped.stderr == (
+        "CommandError: The connection that held the migration lock is gone; the run stopped before the next statement "
+        "of project.001_a.\n\n"
+        "  What was done of it before is recorded; the next run goes on from there.\n"
+        "  Next: Start again: python manage.py migrate shop 0001_x\n"
+    )
+    assert (shop.has("a_m"), shop.has("a_n"), django(shop)) == (False, True, ["0001_x", "0002_x"])
+    assert migrate(shop, "0001").returncode == 0
+    assert (shop.has("a_n"), shop.recorded(), django(shop)) == (False, [], ["0001_x"])
+
+
 def test_a_connection_that_is_lost_leaves_it_half_undone(shop: FaultySite) -> None:
     with closing(shop.database.connect()) as reader, reader.cursor() as cursor:
         cursor.execute(READER)
