@@ -22,6 +22,7 @@ from django.test import Client, RequestFactory
 
 from sqlmigrations import signals
 from sqlmigrations.health.views import HealthView
+from sqlmigrations.precommit import main
 from tests.faults.own import lend_server
 from tests.inprocess import LocalSite
 from tests.office import EVENTS, LEDGER, Office
@@ -307,6 +308,17 @@ def test_f69_no_secret_is_told_by_a_migration_of_djangos(
         vault.search.hear("events", *shop.query("SELECT to_jsonb(e) FROM schema_migration_events e"))
 
     assert vault.search.leaks() == set()
+
+
+def test_f69_the_hook_of_pre_commit_tells_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search = Search()
+    for what, (_, sql) in FAILING.items():
+        (tmp_path / f"{NAME}.sql").write_text(sql)
+        main([str(tmp_path / f"{NAME}.sql")])
+        search.hear(what, *capsys.readouterr())
+
+    # It knows of no database and so of none of its secrets; those of the files it has to see for itself.
+    assert {secret for _, secret in search.leaks()} <= {DSN}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["sqlmigrations"]):
     from tests.fuzz.corpus import found, seeds
     from tests.fuzz.promises import TARGETS
 
-# A second is a hundred times what the longest of these inputs takes.
+# Seconds, megabytes, bytes: a tenth of a second is long for any of these inputs, on a machine with much else to do.
 _LIMITS = ("-timeout=10", "-rss_limit_mb=1024", "-max_len=20000", "-print_final_stats=1")
 
 
