@@ -32,6 +32,11 @@ def test_f79_an_older_checkout_notes_what_is_ahead_and_runs_nothing(site: Faulty
     assert "above the files here: this checkout is older than the database." in older.stdout
     assert site.ledger() == before
     assert site.apply("--check").returncode == 0
+    for number in (2, 3, 4):
+        site.write(f"{number:03}_t.sql", f"CREATE TABLE t{number} (id int);\n")
+    newer = site.apply()
+    assert (newer.returncode, site.names()) == (0, ["001_t", "002_t", "003_t", "004_t"])
+    assert "[ahead]" not in newer.stdout
 
 
 def by_hand(site: FaultySite) -> None:

@@ -58,6 +58,7 @@ def test_f75_a_run_inside_a_transaction_of_the_callers_is_refused(site: FaultySi
     assert refused.returncode == 0, refused
     assert refused.stdout.strip() == f"{REFUSAL} 2"
     assert (site.ledger(), site.has("a")) == ([], False)
+    assert (site.apply().returncode, site.names()) == (0, ["001_a"])
 
 
 def test_f75_an_autocommit_switched_off_by_the_caller_does_not_matter(site: FaultySite) -> None:
