@@ -75,7 +75,8 @@ class Crew:
                 member.stdin.close()
             member.stdin = None
             _, err = member.communicate(timeout=60)
-            assert (member.returncode, err) == (0, ""), err
+            # Who waits for the lock within Django's migrate tells so on that stream.
+            assert member.returncode == 0, err
 
 
 def _stand_by(site: FaultySite, driver: str) -> subprocess.Popen[str]:

@@ -58,7 +58,7 @@ def test_f03_a_migrate_that_waits_for_the_lock_does_not_hold_up_a_build(table: F
 
 def test_a_run_and_a_migrate_that_wait_for_each_other_both_come_to_an_end(table: FaultySite, gate: Gate) -> None:
     table.write("002_b.sql", OF_DJANGO)
-    table.write("../other_sql/001_x.sql", "-- lock-timeout: 200ms\nALTER TABLE t ADD COLUMN x int;\n")
+    table.write("../other_sql/001_x.sql", "-- lock-timeout: 2s\nALTER TABLE t ADD COLUMN x int;\n")
     write_migration(
         table.folder,
         "0001_x",
