@@ -15,15 +15,17 @@ from urllib.parse import quote
 
 import psycopg2
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connections
-from django.test import Client, RequestFactory
+from django.test import Client, RequestFactory, override_settings
 
 from sqlmigrations import signals
 from sqlmigrations.health.views import HealthView
 from sqlmigrations.precommit import main
 from tests.faults.own import lend_server
+from tests.faults.scene import LOCK, Other
 from tests.inprocess import LocalSite
 from tests.office import EVENTS, LEDGER, Office
 from tests.servers import socket_url
@@ -246,6 +248,26 @@ def test_f68_f69_whatever_fails_in_a_file_no_secret_is_told(vault: Vault, office
 
     assert vault.search.leaks() == set()
     assert ended == {what: {code} for what, (code, _) in FAILING.items()}
+
+
+def test_f68_f69_who_stands_in_the_way_is_told_without_secrets(vault: Vault, office: Office) -> None:
+    site, client = vault.site, office.staff("view_schemamigration", "view_schemamigrationevent")
+    site.write(f"{NAME}.sql", "-- lock-timeout: 50ms\nALTER TABLE people ADD COLUMN name text;\n")
+    brief = override_settings(SQLMIGRATIONS={**settings.SQLMIGRATIONS, "LOCK_ATTEMPTS": 2})
+    with brief, overheard(vault.search):
+        words = f"ALTER ROLE postgres PASSWORD '{ROLE}' VALID UNTIL 'infinity' /* {COMMENT} */"
+        other = Other(site.database, "LOCK TABLE people", words, f'SELECT 1 AS "{DSN}", $${LINK}$$')
+        assert vault.run("blocked", "sqlmigrate_apply", "--traceback", verbosity=3) == 1
+        vault.look("blocked", client)
+        other.run("ROLLBACK")
+        other.run("BEGIN")
+        other.run(f"SELECT pg_advisory_xact_lock({LOCK.value}), '{DSN}'")
+        waiting = ("sqlmigrate_apply", "--lock-wait", "0")
+        assert vault.run("locked out", *waiting, verbosity=3) == 5
+        other.leave()
+
+    assert "people" in "".join(vault.search.told["blocked: stderr"])
+    assert vault.search.leaks() == set()
 
 
 def test_f69_who_may_see_sql_sees_it_without_the_passwords(vault: Vault, office: Office) -> None:
