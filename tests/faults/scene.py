@@ -22,8 +22,10 @@ PATIENCE_S = 60
 LOCK = LockKey.of("public")
 GATE = 4_242
 
-# A file waits here for as long as a test holds the gate shut.
-AT_THE_GATE = f"-- lock-timeout: 60s\nSELECT pg_advisory_xact_lock({GATE});\n"
+# A file waits here for as long as a test holds the gate shut: with the first line at its top, where it counts.
+PATIENTLY = "-- lock-timeout: 60s\n"
+THROUGH_THE_GATE = f"SELECT pg_advisory_xact_lock({GATE});\n"
+AT_THE_GATE = PATIENTLY + THROUGH_THE_GATE
 
 
 def until(condition: Callable[[], object]) -> None:

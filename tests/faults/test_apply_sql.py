@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.pgbouncer import Bouncer, bouncer_before
-from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, ended, until
+from tests.faults.scene import AT_THE_GATE, PATIENTLY, THROUGH_THE_GATE, FaultySite, Gate, ended, until
 from tests.shop import make_app, write_migration
 
 MIGRATE = "sqlmigrations migrate"
@@ -42,7 +42,7 @@ def django(site: FaultySite) -> list[str]:
 
 
 def test_a_connection_that_is_ended_in_the_middle_leaves_nothing(shop: FaultySite, gate: Gate) -> None:
-    shop.write("001_a.sql", wrapped(f"-- lock-timeout: 60s\nCREATE TABLE a (id int);\n{AT_THE_GATE}"))
+    shop.write("001_a.sql", wrapped(f"{PATIENTLY}CREATE TABLE a (id int);\n{THROUGH_THE_GATE}"))
     running = start(shop)
 
     shop.query("SELECT pg_terminate_backend(%s)", gate.await_somebody())
@@ -60,7 +60,7 @@ def test_a_connection_that_is_ended_in_the_middle_leaves_nothing(shop: FaultySit
 
 
 def test_a_killed_migrate_leaves_nothing_and_lets_go_of_the_lock(shop: FaultySite, gate: Gate) -> None:
-    shop.write("001_a.sql", wrapped(f"-- lock-timeout: 60s\nCREATE TABLE a (id int);\n{AT_THE_GATE}"))
+    shop.write("001_a.sql", wrapped(f"{PATIENTLY}CREATE TABLE a (id int);\n{THROUGH_THE_GATE}"))
     running = start(shop)
     gate.await_somebody()
 

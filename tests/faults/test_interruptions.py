@@ -13,7 +13,18 @@ from contextlib import contextmanager
 import pytest
 
 from tests.faults.proxy import Proxy
-from tests.faults.scene import AT_THE_GATE, GATE, LOCK, PATIENCE_S, FaultySite, Gate, ended, until
+from tests.faults.scene import (
+    AT_THE_GATE,
+    GATE,
+    LOCK,
+    PATIENCE_S,
+    PATIENTLY,
+    THROUGH_THE_GATE,
+    FaultySite,
+    Gate,
+    ended,
+    until,
+)
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -42,7 +53,7 @@ def test_f21_a_signal_cancels_the_statement_and_rolls_its_file_back(
     site: FaultySite, gate: Gate, driver: str, number: signal.Signals, code: int
 ) -> None:
     site.write("001_a.sql", "CREATE TABLE a (id int);\n")
-    site.write("002_b.sql", "CREATE TABLE b (id int);\n" + AT_THE_GATE)
+    site.write("002_b.sql", f"{PATIENTLY}CREATE TABLE b (id int);\n{THROUGH_THE_GATE}")
     site.write("003_c.sql", "CREATE TABLE c (id int);\n")
     runner = site.start_apply(DRIVER=driver)
     gate.await_somebody()
@@ -290,7 +301,7 @@ assert handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIG
 @pytest.mark.parametrize("work", ["work()", "worker = threading.Thread(target=work); worker.start(); worker.join()"])
 def test_f21_another_thread_cancels_a_run(site: FaultySite, gate: Gate, driver: str, work: str) -> None:
     assert site.apply().returncode == 0
-    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+    site.write("001_a.sql", f"{PATIENTLY}CREATE TABLE a (id int);\n{THROUGH_THE_GATE}")
 
     ended = site.python(CANCELLED_FROM_A_THREAD.replace("HERE_OR_IN_A_THREAD", work), DRIVER=driver)
 
@@ -352,9 +363,7 @@ def test_f21_nothing_goes_on_in_the_process_after_a_run_that_was_too_far_to_be_c
 def test_f21_a_file_that_runs_statement_by_statement_keeps_what_is_done_and_is_resumed(
     site: FaultySite, gate: Gate, driver: str, number: signal.Signals, code: int
 ) -> None:
-    site.write(
-        "001_a.sql", "-- transaction: off\nCREATE TABLE a (id int);\nVACUUM a;\n" + AT_THE_GATE.split("\n")[1] + "\n"
-    )
+    site.write("001_a.sql", f"-- transaction: off\n{PATIENTLY}CREATE TABLE a (id int);\nVACUUM a;\n{THROUGH_THE_GATE}")
     runner = site.start_apply(DRIVER=driver)
     gate.await_somebody()
 
@@ -362,7 +371,7 @@ def test_f21_a_file_that_runs_statement_by_statement_keeps_what_is_done_and_is_r
 
     assert stopped.returncode == code, stopped
     assert stopped.stderr == (
-        "project.001_a was interrupted at migrations_sql/001_a.sql:4:1.\n\n"
+        "project.001_a was interrupted at migrations_sql/001_a.sql:5:1.\n\n"
         "  Statements 1 to 2 are done and recorded. Statement 3 was rolled back.\n"
         "  Next: python manage.py sqlmigrate_apply   which goes on at statement 3.\n"
     )
@@ -421,7 +430,7 @@ def test_f21_a_run_that_is_connecting_to_a_host_that_says_nothing_can_be_interru
 def test_f21_a_run_that_connects_again_to_a_host_gone_silent_can_be_interrupted(
     site: FaultySite, proxy: Proxy, gate: Gate, driver: str
 ) -> None:
-    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+    site.write("001_a.sql", f"{PATIENTLY}CREATE TABLE a (id int);\n{THROUGH_THE_GATE}")
     runner = site.start_apply(DATABASE_URL=f"{proxy.url(site.database.url)}&{PATIENT}", DRIVER=driver)
     gate.await_somebody()
     proxy.stall()

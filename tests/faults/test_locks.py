@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.own import lend_site
-from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, Other, Role, ended, until
+from tests.faults.scene import PATIENTLY, THROUGH_THE_GATE, FaultySite, Gate, Other, Role, ended, until
 from tests.servers import Database
 
 BOTH_DRIVERS = pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
@@ -176,8 +176,8 @@ def test_a_conflict_of_serializable_transactions_is_tried_again_whole(site: Faul
     site.query("CREATE TABLE a AS SELECT 1 AS n")
     site.write(
         "001_a.sql",
-        f"{AT_THE_GATE.splitlines()[0]}\nBEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT * FROM a;\n"
-        f"{AT_THE_GATE.splitlines()[1]}\nUPDATE a SET n = n + 10;\nCOMMIT;\n",
+        f"{PATIENTLY}BEGIN ISOLATION LEVEL REPEATABLE READ;\nSELECT * FROM a;\n"
+        f"{THROUGH_THE_GATE}UPDATE a SET n = n + 10;\nCOMMIT;\n",
     )
     run = site.start_apply(**site.writing_down)
     gate.await_somebody()

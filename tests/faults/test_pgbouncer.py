@@ -13,7 +13,7 @@ import pytest
 
 from tests.faults.pgbouncer import Bouncer, bouncer_before
 from tests.faults.proxy import proxy_before
-from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, database_json, ended, until
+from tests.faults.scene import AT_THE_GATE, PATIENTLY, THROUGH_THE_GATE, FaultySite, Gate, database_json, ended, until
 from tests.servers import lend_database
 
 BOTH = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
@@ -215,7 +215,7 @@ def test_f08_a_run_whose_lock_is_lost_behind_the_pooler_stops(site: FaultySite, 
 def test_f08_a_run_that_is_ended_leaves_nothing_behind_the_pooler(
     site: FaultySite, gate: Gate, pool: Bouncer, number: signal.Signals, code: int, driver: str
 ) -> None:
-    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+    site.write("001_a.sql", f"{PATIENTLY}CREATE TABLE a (id int);\n{THROUGH_THE_GATE}")
     runner = site.start_apply(DATABASE_URL=pool.url(site.database), DRIVER=driver)
     gate.await_somebody()
 

@@ -14,7 +14,7 @@ import pytest
 
 from project.embedded.server import Server
 from tests.faults.own import Elsewhere, answers, crash, lend_elsewhere, lend_server, start_again
-from tests.faults.scene import AT_THE_GATE, FaultySite, ended, shut_gate, until
+from tests.faults.scene import AT_THE_GATE, PATIENTLY, THROUGH_THE_GATE, FaultySite, ended, shut_gate, until
 from tests.servers import socket_url
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
@@ -35,7 +35,7 @@ def fresh_database(server: Server) -> Iterator[Elsewhere]:
 def prepare(site: FaultySite) -> None:
     """One file is applied, the second one waits at the gate."""
     site.write("001_a.sql", "CREATE TABLE a (id int);\n")
-    site.write("002_b.sql", "CREATE TABLE b (id int);\n" + AT_THE_GATE)
+    site.write("002_b.sql", f"{PATIENTLY}CREATE TABLE b (id int);\n{THROUGH_THE_GATE}")
 
 
 @DRIVERS

@@ -14,7 +14,7 @@ import pytest
 from project.embedded.server import Server
 from tests.faults.own import Elsewhere, Standby, crash, lend_elsewhere, lend_server, lend_standby
 from tests.faults.proxy import Cut, proxy_before
-from tests.faults.scene import AT_THE_GATE, FaultySite, ended, shut_gate, until
+from tests.faults.scene import PATIENTLY, THROUGH_THE_GATE, FaultySite, ended, shut_gate, until
 from tests.servers import socket_url
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
@@ -168,7 +168,7 @@ def test_f29_after_a_failover_the_next_run_goes_on_at_the_new_primary(
     site, standby, primary = pair
     promoted = FaultySite(site.folder, standby.database)
     site.write("001_a.sql", "CREATE TABLE a (id int);\n")
-    site.write("002_b.sql", "CREATE TABLE b (id int);\n" + AT_THE_GATE)
+    site.write("002_b.sql", f"{PATIENTLY}CREATE TABLE b (id int);\n{THROUGH_THE_GATE}")
     with shut_gate(site.database) as gate, proxy_before(site.database.url) as proxy:
         # The address stays, as that of a cluster does, and leads to the new primary afterwards.
         url = proxy.url(site.database.url)

@@ -9,7 +9,7 @@ import shlex
 import pytest
 
 from tests.faults.proxy import Cut, Proxy
-from tests.faults.scene import AT_THE_GATE, GATE, FaultySite, Gate, ended, until
+from tests.faults.scene import GATE, THROUGH_THE_GATE, FaultySite, Gate, ended, until
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 
@@ -267,7 +267,7 @@ def test_a_role_the_file_takes_on_does_not_keep_the_journal_from_being_written(s
 def gated(*after: str) -> str:
     """A file that makes a table, waits at the gate, and goes on."""
     head = "-- transaction: off\n-- lock-timeout: 60s\nCREATE TABLE t (a int);\n"
-    return head + AT_THE_GATE.split("\n")[1] + "\n" + "".join(f"{statement}\n" for statement in after)
+    return head + THROUGH_THE_GATE + "".join(f"{statement}\n" for statement in after)
 
 
 @DRIVERS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, ended, until
+from tests.faults.scene import AT_THE_GATE, PATIENTLY, THROUGH_THE_GATE, FaultySite, Gate, ended, until
 
 BLIND = {"FAULT": "overlook_transaction_control"}
 
@@ -215,7 +215,7 @@ def test_f18_a_runner_killed_before_commit_leaves_nothing_and_no_lock(site: Faul
 
 
 def test_f18_the_lock_of_a_killed_runner_is_free_within_a_second(site: FaultySite, gate: Gate) -> None:
-    site.write("001_a.sql", "CREATE TABLE a (id int);\n" + AT_THE_GATE)
+    site.write("001_a.sql", f"{PATIENTLY}CREATE TABLE a (id int);\n{THROUGH_THE_GATE}")
     runner = site.start_apply()
     gate.await_somebody()
     runner.kill()
@@ -263,7 +263,7 @@ def test_f19_the_statement_of_a_killed_runner_is_stopped(site: FaultySite) -> No
 def test_a_runner_killed_in_a_transaction_that_waits_frees_its_locks(site: FaultySite, gate: Gate) -> None:
     site.query("CREATE TABLE a (id int)")
     site.write("001_a.sql", AT_THE_GATE + "SELECT 1;\n")
-    site.write("002_b.sql", "ALTER TABLE a ADD COLUMN b int;\n" + AT_THE_GATE.partition("\n")[2])
+    site.write("002_b.sql", f"{PATIENTLY}ALTER TABLE a ADD COLUMN b int;\n{THROUGH_THE_GATE}")
     runner = site.start_apply()
     gate.await_somebody()
 
