@@ -15,12 +15,7 @@ from sqlmigrations.backends.fate import Fate
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
-from sqlmigrations.exceptions import (
-    DatabaseUnavailable,
-    Interrupted,
-    MigrationFailed,
-    StatementFailed,
-)
+from sqlmigrations.exceptions import DatabaseUnavailable, Interrupted, MigrationFailed, StatementFailed
 from sqlmigrations.failure import outcome_unknown, report, row_removed, transaction_ended
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder, begin
@@ -186,17 +181,28 @@ def _resolve(place: Workplace, claim: Claim, failed: StatementFailed) -> None:
     A commit waiting for a synchronous standby is invisible and still in progress: it is waited for.
     """
     deadline = time.monotonic() + _RESOLVE_S
-    try:
-        connection = place.reopen(_RESOLVE_S).connection
-        ended = fate.settled(connection, claim.xid, deadline)
-        if ended is Fate.IN_PROGRESS:
-            raise outcome_unknown(claim.step)
-        # With the very first transaction the table that could be asked is gone as well.
-        recorded = ended is not Fate.ABORTED and place.recorder.is_recorded(connection, claim, place.run)
-    except (StatementFailed, DatabaseUnavailable, Interrupted):
-        raise outcome_unknown(claim.step) from None
+    recorded = None
+    while recorded is None:
+        try:
+            recorded = _looked_up(place, claim, deadline)
+        except StatementFailed as again:
+            # A server whose crash is a moment old lets somebody in that it ends with all the others.
+            if not again.server.lost or time.monotonic() > deadline:
+                raise outcome_unknown(claim.step) from None
+        except (DatabaseUnavailable, Interrupted):
+            raise outcome_unknown(claim.step) from None
     if not recorded:
         raise ConnectionLost(report(claim.step, None, _completed(place, failed.server)))
+
+
+def _looked_up(place: Workplace, claim: Claim, deadline: float) -> bool:
+    """Whether the record is there, by a new connection."""
+    connection = place.reopen(max(0.0, deadline - time.monotonic())).connection
+    ended = fate.settled(connection, claim.xid, deadline)
+    if ended is Fate.IN_PROGRESS:
+        raise outcome_unknown(claim.step)
+    # With the very first transaction the table that could be asked is gone as well.
+    return ended is not Fate.ABORTED and place.recorder.is_recorded(connection, claim, place.run)
 
 
 @contextmanager

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlmigrations import conf, signals
 from sqlmigrations.backends.base import Connection, Queries, Row
 from sqlmigrations.backends.prepared import Prepared
 from sqlmigrations.backends.tenure import Lent, Owned, Tenure, session_settings
-from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
+from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, StatementFailed
 from sqlmigrations.guidance import can_pass, connection_advice, is_crowded
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.types import Pooling, Route, ServerError
+
+Answer = TypeVar("Answer")
 
 # How soon the server notices that the runner is gone and stops its statement.
 _ALWAYS = {"standard_conforming_strings": "on", "client_connection_check_interval": "500"}
@@ -160,24 +162,23 @@ def _refuse_shared(route: Route, interruption: Interruption, wait_s: float) -> N
 
 
 def _open(alias: str, name: str, settings: dict[str, int], interruption: Interruption, wait_s: float) -> Session:
-    connection = _connect(alias, name, interruption, wait_s)
-    try:
-        return _prepare(connection, settings, conf.route(alias))
-    except StatementFailed as failed:
-        connection.close()
-        interruption.check()
-        raise unreachable(failed.server) from None
-    except SqlMigrationsError:
-        connection.close()
-        raise
+    return _answered(alias, name, interruption, wait_s, lambda made: _prepare(made, settings, conf.route(alias)))
 
 
 def _connect(alias: str, name: str, interruption: Interruption, wait_s: float) -> Connection:
+    return _answered(alias, name, interruption, wait_s, lambda made: made)
+
+
+def _answered(
+    alias: str, name: str, interruption: Interruption, wait_s: float, asked: Callable[[Connection], Answer]
+) -> Answer:
+    """What a new connection answers: a server that stops or starts may let us in and end that before it has."""
     started, tell_at = time.monotonic(), _UNTOLD_S
     while True:
         try:
-            return Connection(alias, name, interruption)
+            return _first_answer(Connection(alias, name, interruption), asked)
         except StatementFailed as failed:
+            interruption.check()
             waited = time.monotonic() - started
             if not can_pass(failed.server):
                 raise unreachable(failed.server) from None
@@ -190,6 +191,14 @@ def _connect(alias: str, name: str, interruption: Interruption, wait_s: float) -
                 signals.database_waiting.send_robust(sender=Session, **said)
                 tell_at = waited + _TELL_AGAIN_S
             interruption.pause(min(_POLL_S, max(0.0, patience_s - waited)))
+
+
+def _first_answer(connection: Connection, asked: Callable[[Connection], Answer]) -> Answer:
+    try:
+        return asked(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _prepare(connection: Connection, settings: dict[str, int], route: Route) -> Session:

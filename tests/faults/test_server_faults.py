@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,51 +100,6 @@ def test_f25_a_backend_that_is_killed_takes_all_connections_with_it(
     assert (site.recorded(), site.has("b")) == ([("001_a", "applied")], False)
     assert site.apply().returncode == 0
     assert site.names() == ["001_a", "002_b"]
-
-
-@pytest.fixture
-def small_disk(server: Server) -> Iterator[Path]:
-    """A file system of a few megabytes that the server may write to."""
-    folder = Path(tempfile.mkdtemp(prefix="disk-"))
-    try:
-        mounted = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0755", "tmpfs", str(folder)], capture_output=True, text=True
-        )
-        if mounted.returncode:
-            pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-        owner = (server.folder / "data").stat()
-        os.chown(folder, owner.st_uid, owner.st_gid)
-        folder.chmod(0o700)
-        yield folder
-        subprocess.run(["umount", str(folder)], check=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@DRIVERS
-def test_f45_a_full_disk_rolls_the_file_back(site: FaultySite, small_disk: Path, driver: str) -> None:
-    site.query(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
-    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
-    site.write(
-        "002_b.sql",
-        "CREATE TABLE b (words text) TABLESPACE small;\n"
-        "INSERT INTO b SELECT repeat(md5(i::text), 50) FROM generate_series(1, 50000) AS i;\n",
-    )
-
-    failed = site.apply(DRIVER=driver)
-
-    assert failed.returncode == 1, failed
-    assert "migrations_sql/002_b.sql:2:1" in failed.stderr
-    assert "PostgreSQL 53100: could not " in failed.stderr
-    assert ": No space left on device" in failed.stderr
-    assert (
-        "Next: The disk of the server is full. Free space. Then run  python manage.py sqlmigrate_apply"
-        in failed.stderr
-    )
-    assert (site.recorded(), site.has("b")) == ([("001_a", "applied")], False)
-    site.write("002_b.sql", "CREATE TABLE b (words text);\n")
-    assert site.apply().returncode == 0
-    site.query("DROP TABLESPACE small")
 
 
 def test_f74_two_servers_have_states_and_locks_of_their_own(site: FaultySite, tmp_path: Path) -> None:
