@@ -237,6 +237,7 @@ def _still_running(held_by: Holder | None, waited: float) -> LockNotObtained:
         remedy += f' To stop it:  python manage.py dbshell -- -c "{sql}"'
     return LockNotObtained(
         f"A statement of an earlier run is still being executed by {held_by or 'a session that has just ended'}: its "
-        f"runner is gone, the server goes on. It was waited for {waited:.0f} s; this run changed nothing.",
+        f"runner is gone or has lost the lock, the server goes on. It was waited for {waited:.0f} s; this run changed "
+        "nothing.",
         remedy=remedy,
     )
