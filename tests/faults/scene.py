@@ -60,7 +60,8 @@ class FaultySite(Site):
     def python(self, code: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Runs code in a process in which the site's Django is set up."""
         words = ["-c", f"import django\ndjango.setup()\n{code}"]
-        return forkserver.run(words, self.folder, self.environment(env))
+        # Long, for what is measured on a machine that does other things as well.
+        return forkserver.run(words, self.folder, self.environment(env), timeout=600)
 
     @property
     def writing_down(self) -> dict[str, str]:
