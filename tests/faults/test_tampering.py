@@ -160,6 +160,16 @@ def test_f65_a_row_deleted_with_its_file_is_named_and_forgotten(three: LocalSite
     assert check(three).returncode == 0
 
 
+def test_f65_a_row_that_a_run_took_back_itself_is_not_missed(three: LocalSite) -> None:
+    three.write("004_d.sql", "-- transaction: off\nSET maintenance_work_mem = '16MB';\nSELECT 1 / 0;\nVACUUM a;\n")
+    failed = three.run("sqlmigrate_apply")
+
+    ended = check(three)
+
+    assert (failed.returncode, ended.returncode) == (1, 3)
+    assert [row["name"] for row in three.ledger()][-1] == "003_c"
+
+
 ADDED = """\
   project.{0}  [row-added]
     Its row was added by hand: no event tells that it was applied, or recorded without running.
