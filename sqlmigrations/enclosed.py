@@ -9,13 +9,14 @@ from typing import NamedTuple
 from sqlmigrations import conf, django_graph, lease, wayback, wrapped
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError, Irreversible
-from sqlmigrations.executor import DEFAULTS, Executor
 from sqlmigrations.guest import visit
 from sqlmigrations.integrity import compare
 from sqlmigrations.ledger import Tracking
 from sqlmigrations.loader import Loaded, load
+from sqlmigrations.options import DEFAULTS
 from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.plan import Plan
+from sqlmigrations.premises import Premises
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark, Telling
 from sqlmigrations.removing import Remover
@@ -50,7 +51,7 @@ class Work(NamedTuple):
     mode: RunMode
 
 
-class Enclosed(Executor):
+class Enclosed(Premises):
     """The SQL migrations of one database, as the operation of a Django migration handles one of them.
 
     Args:

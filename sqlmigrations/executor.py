@@ -8,37 +8,32 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
-from sqlmigrations import adoption, conf, django_graph, inquiry, lease, pooling, rights, routes
-from sqlmigrations import plan as planning
+from sqlmigrations import adoption, conf, inquiry, lease, rights
 from sqlmigrations.backends import postgresql
-from sqlmigrations.backends.aliases import credentials, wrapper
 from sqlmigrations.backends.base import Queries, Reader
 from sqlmigrations.corrections import Corrections, changed_meanwhile
 from sqlmigrations.decision import Decision, Proposal
 from sqlmigrations.exceptions import (
-    IntegrityError,
-    Interrupted,
     SqlMigrationsError,
     StatementFailed,
 )
-from sqlmigrations.interruption import Interruption
-from sqlmigrations.ledger import Ledger, Tracking
-from sqlmigrations.loader import Loaded, load
+from sqlmigrations.ledger import Tracking
+from sqlmigrations.loader import Loaded
 from sqlmigrations.options import DEFAULTS, Options
-from sqlmigrations.pending import Terms, asks_django
+from sqlmigrations.pending import asks_django
 from sqlmigrations.plan import Plan
-from sqlmigrations.records import RunMark
+from sqlmigrations.premises import Premises
 from sqlmigrations.repair import propose
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.steady import steady
 from sqlmigrations.target import EVERYTHING, Target
-from sqlmigrations.types import TRACKING_LABEL, Applied, Pooling, Severity, Status
+from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, Status
 
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
 
 
-class Executor:
+class Executor(Premises):
     """Everything that can be done with the SQL migrations of one database.
 
     Args:
@@ -47,23 +42,6 @@ class Executor:
     Raises:
         ConfigurationError: The settings are not in order, or the alias is no PostgreSQL database.
     """
-
-    def __init__(self, database: str = "default") -> None:
-        wrapper(database)
-        self.database = database
-        self.settings = conf.load()
-        routes.refuse_mere_way(database, self.settings.direct)
-        self.sources = conf.sources(self.settings)
-        self.ledger = Ledger(self.settings.schema)
-        self._interruption = Interruption()
-
-    def cancel(self, by: type[Interrupted] = Interrupted) -> None:
-        """Ends the run, from another thread or a listener: the statement is cancelled, its migration rolled back.
-
-        Returns at once; the run raises ``by``. What is waited for (the lock, the server) is not waited for any
-        longer. An executor that was cancelled performs no other run.
-        """
-        self._interruption.ask(by)
 
     def status(self, *, with_texts: bool = False, with_events: bool = False) -> Status:
         """What is applied, pending, changed: reads with SELECT rights only, in two queries, or a few more.
@@ -209,32 +187,12 @@ class Executor:
             Corrections(self.ledger, bench.session, lock, mark).record(proposal, reason)
         return mark.id
 
-    def _behind(self, plan: Plan, met: Pooling, options: Options) -> Plan:
-        # What is only recorded was run by hand, whatever the way.
-        return replace(plan, pooling=met) if options.mode is RunMode.FAKE else pooling.behind(plan, met, self.database)
-
-    def _mark(self) -> RunMark:
-        return RunMark(uuid.uuid4(), self.database, self.settings.keep_sql)
-
-    def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
-        terms = self._terms(options, loaded)
-        if options.mode is RunMode.FAKE:
-            # What is only recorded was run by hand, whatever Django has done.
-            return planning.for_recording(planning.build(loaded, rows, terms, options.target))
-        if asks_django(loaded, rows):
-            terms = replace(terms, django=django_graph.read(self.database))
-        return planning.build(loaded, rows, terms, options.target)
-
     def _guarded(self, plan: Plan, queries: Queries, rows: Sequence[Applied], options: Options) -> Plan:
         """A database made by hand is adopted by recording, not by running into what exists."""
         recorded = any(row.label != TRACKING_LABEL for row in rows)
         if recorded or options.mode is RunMode.FAKE or plan.refusal() is not None:
             return plan
         return replace(plan, hand_made=adoption.refusal(queries, plan))
-
-    def _refuse(self, plan: Plan) -> None:
-        if (refusal := plan.refusal()) is not None:
-            raise refusal
 
     def _status(self, loaded: Loaded, tracking: Tracking, rows: Sequence[Applied]) -> Status:
         plan = self._build(loaded, rows, DEFAULTS)
@@ -244,32 +202,6 @@ class Executor:
         warnings = [finding for finding in (*plan.warnings, *plan.ahead) if finding not in known]
         findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
         return Status(self.database, plan.comparison.entries, findings, present, dangers, tuple(warnings))
-
-    def _load(self) -> Loaded:
-        return load(self.sources, self.settings.ignore)
-
-    def _load_sound(self) -> Loaded:
-        """The files, where all could be read: one that was not would be taken for missing."""
-        loaded = self._load()
-        if loaded.findings:
-            raise IntegrityError(
-                "The migration files are not in order; nothing was changed.", findings=loaded.findings
-            )
-        return loaded
-
-    def _terms(self, options: Options, loaded: Loaded) -> Terms:
-        settings = self.settings
-        return Terms(
-            database=self.database,
-            databases=conf.databases(settings),
-            allow=settings.allow | options.allow,
-            allow_late=settings.allow_late or options.allow_late,
-            lock_timeout_ms=settings.lock_timeout_ms,
-            statement_timeout_ms=settings.statement_timeout_ms,
-            credentials=credentials(self.database) | credentials(settings.direct.get(self.database, self.database)),
-            routed_away=routes.kept_out(self.database, loaded.migrations),
-            closed_apps=routes.closed(self.database),
-        )
 
     def _rows_at_hand(self) -> tuple[Applied, ...]:
         """The ledger where it can be read: files that are not in order are told better beside their records."""
