@@ -6,8 +6,8 @@ import io
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.management import call_command
@@ -18,6 +18,7 @@ from psycopg2.extensions import connection as Connection
 from sqlmigrations.fingerprint import fingerprint
 from tests.faults.claims import OF_DJANGO, PARTIAL, Journal, done, is_same, untrue
 from tests.faults.proxy import address
+from tests.faults.scenarios import Scenario
 from tests.faults.scene import FaultySite, ended, until
 from tests.faults.steps import Moment, SteppingProxy, Trip
 from tests.faults.striking import ENDS, Brittle, Fault, Striker
@@ -37,31 +38,6 @@ UNION ALL
 SELECT locktype FROM pg_locks
  WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What is disturbed.
-
-    Attributes:
-        prepare: Writes the files, and makes what is there before.
-        command: What is typed.
-        data: Queries whose rows are compared.
-        traces: For each migration, by its name, SQL that is true when anything of it is there.
-        choose: Which of the commands is typed that a message offers.
-        ends: With which exit code it ends undisturbed.
-        repeated: And when it finds that all is done.
-        lost: And where what became of its COMMIT is not asked.
-    """
-
-    prepare: Callable[[LocalSite], None]
-    command: tuple[str, ...]
-    data: tuple[str, ...]
-    traces: Mapping[str, str] = field(default_factory=dict)
-    choose: Callable[[Sweep, Sequence[str]], str] = lambda sweep, offered: offered[0]
-    ends: int = 0
-    repeated: int | None = None
-    lost: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
