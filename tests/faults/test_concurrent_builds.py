@@ -298,14 +298,14 @@ def test_f39_no_timeout_of_the_role_ends_a_build(table: FaultySite, role: Role, 
         table.query(f"ALTER ROLE {role.name} SET {setting}")
     table.query(f"ALTER ROLE {role.name} SET idle_in_transaction_session_timeout = 600")
     if table.query("SELECT current_setting('transaction_timeout', true) IS NOT NULL") == [(True,)]:
-        table.query(f"ALTER ROLE {role.name} SET transaction_timeout = 700")
+        table.query(f"ALTER ROLE {role.name} SET transaction_timeout = 1100")
     table.write("001_i.sql", BUILD)
     with writer(table):
         runner = table.start_apply(DATABASE_URL=role.url, DRIVER=driver)
         until(lambda: builders(table))
         (pid,) = builders(table)
         until(
-            lambda: table.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND now() - query_start > '1.2s'", pid)
+            lambda: table.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s AND now() - query_start > '1.5s'", pid)
         )
     done = ended(runner)
 

@@ -167,7 +167,7 @@ def test_f45_a_full_disk_under_the_wal_is_a_crash_at_the_commit_that_is_told_tru
             site.write("001_a.sql", "CREATE TABLE a (id int);\n")
             assert site.apply().returncode == 0
             fill(site, disk)
-            rows = "SELECT repeat(md5(i::text), 50) FROM generate_series(1, 20000) AS i"
+            rows = "SELECT repeat(md5(i::text), 50) FROM generate_series(1, 25000) AS i"
             site.write("002_b.sql", f"CREATE TABLE b (words text);\nINSERT INTO b {rows};\n")
             runner = site.start_apply("--wait-for-db", "60", DRIVER=driver)
             until(lambda: not Path(f"/proc/{server.pid}").exists())

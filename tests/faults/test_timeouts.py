@@ -12,7 +12,7 @@ import pytest
 from tests.faults.scene import AT_THE_GATE, FaultySite, Gate, Role, ended, until
 
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
-SECOND = dict.fromkeys(("statement_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout"), "1s")
+IDLE = ("idle_in_transaction_session_timeout", "idle_session_timeout")
 
 
 def knows(site: FaultySite, setting: str) -> bool:
@@ -37,10 +37,10 @@ def test_f40_f41_the_timeouts_of_a_role_or_a_database_spare_the_lock(
     site: FaultySite, owner: Role, driver: str, whose: str
 ) -> None:
     whom = f"ROLE {owner.name}" if whose == "role" else f"DATABASE {site.database.name}"
-    give(site, whom, SECOND | {"transaction_timeout": "1s", "lock_timeout": "1"})
+    give(site, whom, dict.fromkeys((*IDLE, "statement_timeout", "transaction_timeout"), "3s") | {"lock_timeout": "1"})
     for number in range(1, 5):
         # Each is done in time; the lock is held for twice as long.
-        site.write(f"{number:03}_t.sql", f"CREATE TABLE t{number} (id int);\nSELECT pg_sleep(0.6);\n")
+        site.write(f"{number:03}_t.sql", f"CREATE TABLE t{number} (id int);\nSELECT pg_sleep(1.2);\n")
 
     run = site.apply(DATABASE_URL=owner.url, DRIVER=driver)
 
@@ -53,9 +53,8 @@ def test_f40_f41_the_timeouts_of_a_role_or_a_database_spare_the_lock(
 def test_f40_who_waits_for_the_lock_is_not_ended_for_being_idle(
     site: FaultySite, owner: Role, gate: Gate, driver: str
 ) -> None:
-    give(site, f"ROLE {owner.name}", SECOND)
+    give(site, f"ROLE {owner.name}", dict.fromkeys(IDLE, "2s"))
     site.write("001_a.sql", AT_THE_GATE)
-    site.query(f"ALTER ROLE {owner.name} SET statement_timeout = 0")
     first = site.start_apply(DATABASE_URL=owner.url, DRIVER=driver)
     gate.await_somebody()
     second = site.start_apply("--lock-wait", "60", DATABASE_URL=owner.url, DRIVER=driver)
@@ -64,7 +63,7 @@ def test_f40_who_waits_for_the_lock_is_not_ended_for_being_idle(
     with stopped(second.pid):
         # Between two tries, most probably.
         (waiter,) = set(site.sessions("sqlmigrations lock")) - set(site.holders())
-        held_up = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND now() - state_change < '1.2s'"
+        held_up = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND now() - state_change < '2.3s'"
         until(lambda: not site.query(held_up, waiter))
     gate.open()
 
@@ -83,6 +82,7 @@ def test_f41_a_timeout_of_the_role_is_named(
     if not knows(site, setting):
         pytest.skip(f"this server knows no {setting}")
     whom = f"ROLE {owner.name}" if whose == "role" else f"DATABASE {site.database.name}"
+    assert site.apply(DATABASE_URL=owner.url, DRIVER=driver).returncode == 0
     give(site, whom, {setting: "1s"})
     site.write("001_a.sql", "CREATE TABLE a ();\nSELECT pg_sleep(5);\n")
 
@@ -104,7 +104,7 @@ def test_f41_a_timeout_of_the_role_is_named(
 def test_f41_a_runner_that_is_held_up_in_a_transaction_is_ended_and_tries_again(
     site: FaultySite, owner: Role, gate: Gate, driver: str
 ) -> None:
-    give(site, f"ROLE {owner.name}", {"idle_in_transaction_session_timeout": "300ms"})
+    give(site, f"ROLE {owner.name}", {"idle_in_transaction_session_timeout": "2s"})
     site.write("001_a.sql", AT_THE_GATE + "CREATE TABLE a ();\n")
     runner = site.start_apply(DATABASE_URL=owner.url, DRIVER=driver)
     worker = gate.await_somebody()
@@ -132,13 +132,13 @@ def stopped(pid: int) -> Iterator[None]:
 def test_f41_a_statement_timeout_does_not_end_the_wait_for_the_row_of_another_run(
     site: FaultySite, owner: Role, gate: Gate, driver: str
 ) -> None:
-    give(site, f"ROLE {owner.name}", {"statement_timeout": "1s", "lock_timeout": "1s"})
+    give(site, f"ROLE {owner.name}", {"statement_timeout": "2s", "lock_timeout": "2s"})
     site.write("001_a.sql", "-- statement-timeout: 60s\n" + AT_THE_GATE + "CREATE TABLE a ();\n")
     first = site.start_apply(DATABASE_URL=owner.url, DRIVER=driver)
     gate.await_somebody()
     site.terminate("sqlmigrations lock")
     second = site.start_apply(DATABASE_URL=owner.url, DRIVER=driver)
-    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'transactionid' AND now() - query_start > '1.3s'"
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'transactionid' AND now() - query_start > '2.3s'"
     until(lambda: site.query(waits) or second.poll() is not None)
     gate.open()
 
