@@ -70,6 +70,8 @@ _ADVICE = MappingProxyType(
         "53300": "The server has no connection left. End idle ones or raise max_connections.",
         "57014": "statement_timeout ended the statement, or a person cancelled it. Give the file a  "
         "-- statement-timeout: 15min  line if it needs longer than this role may take.",
+        "25P03": "idle_in_transaction_session_timeout ended the connection while the runner was held up. Raise it for "
+        "this role: ALTER ROLE ... SET idle_in_transaction_session_timeout = 0.",
         "25P04": "transaction_timeout ended the transaction. Raise it for this role: ALTER ROLE ... SET "
         "transaction_timeout = 0.",
         "57P01": "An administrator ended the connection. Find out why.",
