@@ -137,11 +137,11 @@ def _pending(
         script = read(entry.migration)
         if begun:
             script = script.gone_on_with()
-        alias = script.directives.database
-        faults += script.faults
-        if alias is not None and alias not in terms.databases:
-            faults.append(_unknown_alias(script, alias, terms))
-        elif belongs(script, terms):
+        astray = unknown_alias(script, terms)
+        faults += (*script.faults, *astray)
+        if astray:
+            continue
+        if belongs(script, terms):
             scripts.append(script)
         else:
             elsewhere.add(entry.id)
@@ -168,8 +168,12 @@ def _is_nothing_to_record(comparison: Comparison, scripts: Sequence[Script]) -> 
     return not recorded and all(script.migration.label == TRACKING_LABEL for script in scripts)
 
 
-def _unknown_alias(script: Script, alias: str, terms: Terms) -> Finding:
+def unknown_alias(script: Script, terms: Terms) -> tuple[Finding, ...]:
+    """What is wrong with a ``database:`` line that names none of this project: nobody would ever apply the file."""
+    alias = script.directives.database
+    if alias is None or alias in terms.databases:
+        return ()
     message = f"database: {alias} is no database of this project."
     remedy = f"Write one of: {', '.join(terms.databases)}."
     migration = script.migration
-    return Finding("directive", Severity.ERROR, message, remedy, migration.id, migration.file.location)
+    return (Finding("directive", Severity.ERROR, message, remedy, migration.id, migration.file.location),)

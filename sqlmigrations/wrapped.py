@@ -14,7 +14,7 @@ from sqlmigrations.integrity import Comparison
 from sqlmigrations.loader import Loaded
 from sqlmigrations.masking import mask_finding
 from sqlmigrations.parser import Script, outline, parse
-from sqlmigrations.pending import Terms, belongs
+from sqlmigrations.pending import Terms, belongs, unknown_alias
 from sqlmigrations.plan import Plan
 from sqlmigrations.target import unknown_label
 from sqlmigrations.types import (
@@ -116,7 +116,7 @@ def build(
     """
     entry = next(entry for entry in comparison.entries if entry.migration is migration)
     script = parse(migration)
-    if entry.state in _SETTLED or not belongs(script, terms):
+    if entry.state in _SETTLED or _is_for_another(script, terms):
         return None
     own = [e.migration for e in comparison.entries if e.label == TRACKING_LABEL and e.state in _NOT_THERE]
     _refuse_unsound(loaded, comparison, script, terms)
@@ -134,6 +134,11 @@ def build(
     return plan
 
 
+def _is_for_another(script: Script, terms: Terms) -> bool:
+    """Whether it is for another database, which there is."""
+    return not belongs(script, terms) and not unknown_alias(script, terms)
+
+
 def _refuse_unsound(loaded: Loaded, comparison: Comparison, script: Script, terms: Terms) -> None:
     """What is wrong with the files of its label, with its record, and with its directives."""
     migration = script.migration
@@ -141,7 +146,8 @@ def _refuse_unsound(loaded: Loaded, comparison: Comparison, script: Script, term
     found = [f for f in loaded.findings if not f.migration or f.migration.startswith(label)]
     found += [f for f in comparison.findings if f.severity is Severity.ERROR and f.migration.startswith(label)]
     known = {entry.id for entry in comparison.entries}
-    found += [*script.faults, *graph.resolve([script], known)[1], *halves.dependents([script], comparison.entries)]
+    found += [*script.faults, *unknown_alias(script, terms)]
+    found += [*graph.resolve([script], known)[1], *halves.dependents([script], comparison.entries)]
     if terms.django is not None:
         # Where it runs is seen to by what runs it.
         found += waiting.faults([script], [migration.id], terms.django, terms.database)
@@ -187,7 +193,7 @@ def refuse_mode(script: Script, wrapper: Wrapper) -> None:
 def _refuse_waiting(comparison: Comparison, script: Script, terms: Terms) -> None:
     """What it waits for has to be applied: nothing else is pulled in."""
     waited_for = [outline(each) for each in _before(comparison, script)]
-    here = [each for each in waited_for if belongs(each, terms)]
+    here = [each for each in waited_for if not _is_for_another(each, terms)]
     if not here:
         return
     names = ", ".join(each.migration.id for each in here)

@@ -162,3 +162,32 @@ def test_a_file_for_another_database_is_passed_over(shop: Shop, monkeypatch: pyt
     shop.migrate(check=True)
 
     assert (shop.has("a"), shop.names()) == (False, [])
+
+
+def test_a_file_for_a_database_that_does_not_exist_is_refused_as_the_command_refuses_it(shop: Shop) -> None:
+    shop.wrap("0001", "001_a", "-- database: repotring\nCREATE TABLE a (id int);\n")
+    shop.wrap("0002", "002_b", "CREATE TABLE b (id int);\n")
+
+    refused = shop.migrate()
+
+    told = (
+        "  migrations_sql/001_a.sql  [directive]\n"
+        "    database: repotring is no database of this project.\n"
+        "    Next: Write one of: default.\n"
+    )
+    assert refused.returncode == 4
+    assert told in f"{refused.error}\n"
+    assert (told in shop.run("sqlmigrate_apply").stderr, shop.django()) == (True, [])
+    shop.wrap("0001", "001_a", "CREATE TABLE a (id int);\n")
+    shop.migrate(check=True)
+    assert shop.names() == ["001_a", "002_b"]
+
+
+def test_a_lower_number_for_a_database_that_does_not_exist_is_waited_for(shop: Shop) -> None:
+    shop.write("001_a.sql", "-- database: repotring\nCREATE TABLE a (id int);\n")
+    shop.wrap("0001", "002_b", "CREATE TABLE b (id int);\n")
+
+    refused = shop.migrate()
+
+    assert (refused.returncode, shop.django()) == (4, [])
+    assert "project.002_b waits for project.001_a, which is not applied. Nothing was changed." in refused.error
