@@ -99,7 +99,7 @@ class Sweep:
         self._proxy.strike_at(number, moment, striker.strike)
         said = self._run(striker)
         self.ends[said.returncode] += 1
-        self._proxy.struck()
+        self._proxy.settle()
         if self._server is not None:
             self._forget_connection()
             self._server.start()

@@ -1,7 +1,7 @@
 """Every round trip of a run is a place where it may be cut off: at each of them it is, and what comes of it is told.
 
-``SWEEP_EVERY=5`` takes every fifth place only, ``SWEEP_EVERY=1`` each; without it ``sqlmigrate_apply`` is cut off at
-each and the others at every fifth.
+``SWEEP_EVERY=7`` takes every seventh place only, ``SWEEP_EVERY=1`` each. Without it ``sqlmigrate_apply`` is cut off at
+each, by a server that stops in one of the two ways, and the others at every ninth.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ import pytest
 from sqlmigrations import transaction
 from tests.faults.scenarios import APPLY, OTHERS, Scenario
 from tests.faults.scene import FaultySite
+from tests.faults.steps import Moment
 from tests.faults.striking import Brittle, Fault, Place, lend_brittle
 from tests.faults.sweeping import Sweep
 from tests.inprocess import LocalSite
 from tests.servers import lend_database
 from tests.shop import opened
 
-EVERY, EVERY_OTHER = (int(os.environ.get("SWEEP_EVERY", places)) for places in (1, 5))
+EVERY, EVERY_OTHER = (int(os.environ.get("SWEEP_EVERY", places)) for places in (1, 9))
+ALL = "SWEEP_EVERY" in os.environ
+STOPS = [Fault.RESTARTED, Fault.STOPPED]
 # Tests that share the places of a fault among the workers.
 CHUNKS = 4
 
@@ -50,7 +53,7 @@ def begin(
     with ExitStack() as lent, lend_database() as database, django_db_blocker.unblock():
 
         def begin(scenario: Scenario, fault: Fault) -> Sweep:
-            server = request.getfixturevalue("brittle") if fault in (Fault.RESTARTED, Fault.STOPPED) else None
+            server = request.getfixturevalue("brittle") if fault in STOPS else None
             place = Place("postgres", server=server) if server else database
             here = LocalSite(tmp_path, place)
             if scenario.command[0] == "migrate":
@@ -62,7 +65,15 @@ def begin(
         yield begin
 
 
-def swept(sweep: Sweep, points: Sequence[tuple[int, Any]], fault: Fault) -> str:
+def places(sweep: Sweep, fault: Fault) -> list[tuple[int, Moment]]:
+    """Where a run is cut off; unless all of them are asked for, each has one of the two ways to stop the server."""
+    points = sweep.points()
+    if fault in STOPS and not ALL:
+        points = [(at, when) for at, when in points if (at + (when is Moment.AFTER)) % 2 == STOPS.index(fault)]
+    return points[::EVERY]
+
+
+def swept(sweep: Sweep, points: Sequence[tuple[int, Moment]], fault: Fault) -> str:
     """Disturbs a run at each of the places; all that is wrong then."""
     wrong = []
     for number, moment in points:
@@ -88,7 +99,7 @@ def test_a_run_cut_off_anywhere_is_right_when_it_is_done_again(
 ) -> None:
     sweep = begin(APPLY, fault)
 
-    wrong = swept(sweep, sweep.points()[::EVERY][chunk::CHUNKS], fault)
+    wrong = swept(sweep, places(sweep, fault)[chunk::CHUNKS], fault)
 
     record_property("sweep", sweep.counted(f"apply, at 1 of {EVERY} places: {fault.value}"))
     assert not wrong, wrong
