@@ -57,6 +57,8 @@ UPDATE {ledger}
  WHERE label = %s AND key = %s AND state = 'running' AND run_id = %s::uuid
 RETURNING execution_ms
 """
+# As the event of what is completed: in another transaction than the one it tells of, its column stays empty.
+_EVENT_WITHIN = EVENT.replace("%s::uuid", "CASE WHEN pg_catalog.pg_current_xact_id()::text = %s THEN %s::uuid END", 1)
 
 
 class Far(NamedTuple):
@@ -156,14 +158,22 @@ class Bookkeeper:
         params = self._advanced(unit, done_checksum, took_ms)
         self._write(session, event, told, self.ADVANCE, params)
 
-    def advance_within(self, session: Session, unit: Unit, done_checksum: str, took_ms: float) -> None:
-        """Records that a unit is done in the transaction that did it, which has to be committed."""
-        sql, params = self._event(journal.FINISHED, {**_place(unit), "execution_ms": took_ms})
-        advance = self.ADVANCE.format(**self._recorder.names)
-        told = session.connection.query(
-            f"{RESTORE_ROLE}{CHECK_CONSTRAINTS}{RESTORE_PATH}{sql};{advance}",
-            [session.role, *params, *self._advanced(unit, done_checksum, took_ms)],
-        )
+    def advance_within(self, session: Session, unit: Unit, done_checksum: str, took_ms: float, xid: str) -> None:
+        """Records that a unit is done in the transaction that did it, ``xid``, which has to be committed.
+
+        Raises:
+            NotRecorded: This is no longer that transaction.
+            StatementFailed: A deferred constraint does not hold, or the connection went away.
+        """
+        _, params = self._event(journal.FINISHED, {**_place(unit), "execution_ms": took_ms})
+        sql = f"{_EVENT_WITHIN};{self.ADVANCE}".format(**self._recorder.names)
+        try:
+            told = session.connection.query(
+                f"{RESTORE_ROLE}{CHECK_CONSTRAINTS}{RESTORE_PATH}{sql}",
+                [session.role, xid, *params, *self._advanced(unit, done_checksum, took_ms)],
+            )
+        except StatementFailed as failed:
+            raise (self._recorder.elsewhere(failed.server) or failed) from None
         self._insist(told)
 
     def stop(self, session: Session, stopped: Mapping[str, object]) -> None:

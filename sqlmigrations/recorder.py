@@ -17,7 +17,7 @@ from sqlmigrations.plan import Step
 from sqlmigrations.pooling import session_lost
 from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled, Telling
 from sqlmigrations.text import CHECKSUM_ALGORITHM
-from sqlmigrations.types import Pooling, SqlFile
+from sqlmigrations.types import Pooling, ServerError, SqlFile
 
 # What it returns comes after the fence: from there on the locks of the file itself are waited for, so its own timeouts
 # hold.
@@ -167,10 +167,13 @@ class Recorder:
         try:
             session.connection.query(closing + session.tenure.commit, params)
         except StatementFailed as failed:
-            server = failed.server
-            if server.sqlstate == _NOT_NULL and server.table == f"{self._schema}.{EVENTS}":
-                raise (NotRecorded if server.column == "run_id" else RowRemoved) from None
-            raise
+            raise (self.elsewhere(failed.server) or failed) from None
+
+    def elsewhere(self, server: ServerError) -> NotRecorded | RowRemoved | None:
+        """Which of the two it means that an event was refused; ``None`` when it means something else."""
+        if server.sqlstate != _NOT_NULL or server.table != f"{self._schema}.{EVENTS}":
+            return None
+        return NotRecorded() if server.column == "run_id" else RowRemoved()
 
     def withdraw(self, queries: Queries, claim: Claim) -> None:
         """Takes back a row that a COMMIT hidden in its file made permanent."""

@@ -190,7 +190,7 @@ class _Walk:
             sqlstate = failed.server.sqlstate if failed.server else ""
             if sqlstate in _NOT_IN_A_TRANSACTION and unit.first == unit.last:
                 return False
-            self._fail(failed.statement, failed.server, failed.problem)
+            self._fail(failed.statement, failed.server, failed.problem, left=failed.left)
         return True
 
     def _alone(self, unit: Unit) -> dict[str, object]:
@@ -237,7 +237,7 @@ class _Walk:
             self._books.withdraw(self._session)
             raise stops.nothing_kept(self._step, statement, server, judgement, blockers)
         number = self._step.script.statements.index(statement) + 1
-        error = stops.stopped(self._step, statement, number, server, judgement, blockers)
+        error = stops.stopped(self._step, statement, number, self._done, server, judgement, blockers)
         told = {"number": number, "line": statement.line, "why": error.kept}
         self._books.stop(self._session, {**told, "decide": stops.waits_for_a_person(judgement)})
         raise error

@@ -41,6 +41,7 @@ def stopped(
     step: Step,
     statement: Statement,
     number: int,
+    done: int,
     server: ServerError | None,
     judgement: Judgement | Problem | None,
     blockers: tuple[Blocker, ...],
@@ -51,6 +52,7 @@ def stopped(
         step: What stopped.
         statement: Where.
         number: Which one it is, from 1.
+        done: How many are done: within a transaction of the file fewer than those before it.
         server: What the server said; ``None`` when it reported success, or was not asked.
         judgement: What becomes of the statement; ``None`` of one that was rolled back.
         blockers: Who has just been seen in its way.
@@ -64,8 +66,8 @@ def stopped(
         finding=base.finding if base else _about(step, statement, reason),
         excerpt=base.excerpt if base else excerpt(step, statement),
         server=base.server if base else None,
-        kept=" ".join(_state(number, judgement)),
-        remedy="\n".join(_remedy(step, statement, number, base, judgement)),
+        kept=" ".join(_state(number, done, judgement)),
+        remedy="\n".join(_remedy(step, done, base, judgement)),
     )
     error.blockers = base.blockers if base else ()
     error.is_clean = _verdict(judgement) is Verdict.RUN
@@ -121,12 +123,14 @@ def changed(step: Step, done: int) -> PartialMigration:
     )
 
 
-def _state(number: int, judgement: Judgement | Problem | None) -> Iterator[str]:
-    if number == 2:
+def _state(number: int, done: int, judgement: Judgement | Problem | None) -> Iterator[str]:
+    if done == 1:
         yield "Statement 1 is done and recorded."
-    elif number > 2:
-        yield f"Statements 1 to {number - 1} are done and recorded."
-    if judgement is None:
+    elif done > 1:
+        yield f"Statements 1 to {done} are done and recorded."
+    if judgement is None and number > done + 1:
+        yield f"Statements {done + 1} to {number}, one transaction, were rolled back."
+    elif judgement is None:
         yield f"Statement {number} was rolled back."
     else:
         yield judgement.reason
@@ -139,8 +143,9 @@ def _verdict(judgement: Judgement | Problem | None) -> Verdict:
 
 
 def _remedy(
-    step: Step, statement: Statement, number: int, base: MigrationFailed | None, judgement: Judgement | Problem | None
+    step: Step, done: int, base: MigrationFailed | None, judgement: Judgement | Problem | None
 ) -> Iterator[str]:
+    number, statement = done + 1, step.script.statements[done]
     verdict, server = _verdict(judgement), base.server if base else None
     if verdict is Verdict.RUN and base and server and (base.blockers or server.sqlstate not in _SELF_CURED):
         yield base.remedy

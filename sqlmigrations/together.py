@@ -10,12 +10,20 @@ from sqlmigrations.bookkeeping import Bookkeeper
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import opening
-from sqlmigrations.resume.verdicts import Problem
+from sqlmigrations.records import NotRecorded
+from sqlmigrations.resume.verdicts import Problem, Way
 from sqlmigrations.sql import patience
 from sqlmigrations.sql.scanner import Statement
 from sqlmigrations.sql.units import Unit
 from sqlmigrations.transaction import Workplace
 from sqlmigrations.types import ServerError
+
+# A COMMIT or ROLLBACK in it that the server saw and we did not.
+_ENDED = Problem(
+    "The transaction ended inside the file: what stood before a ROLLBACK was undone, what stood before a COMMIT took "
+    "effect, and so did what came after either, unless AND CHAIN stood there.",
+    (Way("Remove the COMMIT or ROLLBACK from the file, and undo what took effect"),),
+)
 
 
 class RolledBack(Exception):
@@ -24,13 +32,17 @@ class RolledBack(Exception):
     Attributes:
         server: What the server said; ``None`` when it reported success.
         problem: What is wrong then.
+        left: Whether something of it was kept all the same.
     """
 
-    def __init__(self, statement: Statement, server: ServerError | None, problem: Problem | None = None) -> None:
+    def __init__(
+        self, statement: Statement, server: ServerError | None, problem: Problem | None = None, *, left: bool = False
+    ) -> None:
         super().__init__(statement.text)
         self.statement = statement
         self.server = server
         self.problem = problem
+        self.left = left
 
 
 class Lost(Exception):
@@ -78,7 +90,10 @@ def run(place: Workplace, step: Step, books: Bookkeeper, unit: Unit, done_checks
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     last = unit.statements[-1] if unit.statements else step.script.statements[unit.last - 1]
     try:
-        books.advance_within(place.session, unit, done_checksum, took_ms)
+        books.advance_within(place.session, unit, done_checksum, took_ms, xid)
+    except NotRecorded:
+        place.connection.query("ROLLBACK")
+        raise RolledBack(last, None, _ENDED, left=True) from None
     except StatementFailed as failed:
         # A constraint that is checked at the end.
         raise _rolled_back(place, last, failed) from None

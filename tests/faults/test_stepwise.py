@@ -114,12 +114,47 @@ def test_w02_a_transaction_within_such_a_file_is_kept_whole_or_not_at_all(site: 
 
     assert failed.returncode == 7
     assert "stopped at statement 4 of 5, in line 5" in failed.stderr
+    assert "Statement 1 is done and recorded. Statements 2 to 4, one transaction, were rolled back." in failed.stderr
+    assert "It goes on at statement 2: from line 3 on the file may be changed, above it not." in failed.stderr
     assert site.query("SELECT * FROM t") == []
     assert progress(site) == [("partial", 1, 5)]
 
     site.write("001_t.sql", text % 2)
     assert site.apply().returncode == 0
     assert site.query("SELECT * FROM t") == [(1,), (2,)]
+
+
+# The server reads it as two statements more than we do, once backslashes mean something to it.
+HIDDEN = """\
+-- transaction: off
+CREATE TABLE t (a int);
+DO $$BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); END$$;
+BEGIN;
+INSERT INTO t VALUES (1);
+SELECT 'a\\', '; {ending}; --';
+COMMIT;
+"""
+
+
+@pytest.mark.parametrize(("ending", "kept"), [("ROLLBACK", []), ("COMMIT", [(1,)])])
+def test_f14_f15_an_ending_that_is_hidden_in_a_transaction_of_the_file_is_caught(
+    site: FaultySite, ending: str, kept: list[tuple[int]]
+) -> None:
+    site.write("001_t.sql", HIDDEN.format(ending=ending))
+
+    failed = site.apply()
+
+    assert failed.returncode == 7, failed
+    assert (progress(site), site.query("SELECT a FROM t")) == ([("partial", 2, 6)], kept)
+    assert (
+        "Statements 1 to 2 are done and recorded. The transaction ended inside the file: what stood before a ROLLBACK "
+        "was undone, what stood before a COMMIT took effect"
+    ) in failed.stderr
+    assert "- Remove the COMMIT or ROLLBACK from the file, and undo what took effect.\n" in failed.stderr
+    site.query("DELETE FROM t")
+    site.write("001_t.sql", HIDDEN.format(ending="SELECT 1"))
+    assert site.apply().returncode == 0
+    assert (progress(site), site.query("SELECT a FROM t")) == ([("applied", 6, 6)], [(1,)])
 
 
 def test_copy_data_are_loaded_and_the_session_is_what_the_file_made_it(site: FaultySite) -> None:
