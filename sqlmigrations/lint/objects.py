@@ -72,6 +72,8 @@ class Created:
     """Everything some files create; ``|`` joins those of several files, ``|=`` takes over those of one more."""
 
     places: dict[tuple[str, Name], frozenset[Creation]] = field(default_factory=dict)
+    # Kept, so that a chain of renames is gone back once and not from each of its links.
+    _is_new: dict[Creation, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __or__(self, other: Created) -> Created:
         joined = Created(dict(self.places))
@@ -82,18 +84,32 @@ class Created:
         # In place: a plan of many files is as many times as long, not as many times squared.
         for key, places in other.places.items():
             self.places[key] = self.places.get(key, frozenset()) | places
+        self._is_new.clear()
         return self
 
     def before(self, kind: Kind, name: Name, statement: Statement) -> bool:
         """Whether it was created earlier: in another of the files, or further up in the statement's own."""
-        return self._before(kind, name, hash(statement.source), statement.start, set())
-
-    def _before(self, kind: Kind, name: Name, origin: int, start: int, seen: set[Creation]) -> bool:
-        for place in self.places.get((kind.namespace, name), frozenset()) - seen:
-            if place.origin == origin and place.start >= start:
-                continue
-            seen.add(place)
-            former = place.renamed_from
-            if former is None or self._before(kind, former, place.origin, place.start, seen):
-                return True
+        reached: dict[Creation, Creation | None] = {}
+        ahead: list[tuple[Name, int, int, Creation | None]] = [
+            (name, hash(statement.source), statement.start, None),
+        ]
+        while ahead:
+            name, origin, start, later = ahead.pop()
+            for place in self.places.get((kind.namespace, name), frozenset()):
+                if place in reached or (place.origin == origin and place.start >= start):
+                    continue
+                reached[place] = later
+                former = place.renamed_from
+                if former is None or self._is_new.get(place):
+                    self._settle(reached, place)
+                    return True
+                if place not in self._is_new:
+                    ahead.append((former, place.origin, place.start, place))
+        self._is_new.update(dict.fromkeys(reached, False))
         return False
+
+    def _settle(self, reached: dict[Creation, Creation | None], place: Creation | None) -> None:
+        """All names on the way there are of something new; of those beside it nothing is known yet."""
+        while place is not None:
+            self._is_new[place] = True
+            place = reached[place]

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sqlmigrations import lint
 from sqlmigrations.lint import Kind
+from sqlmigrations.lint.objects import Created
+from sqlmigrations.sql.reading import Reader
 from tests.lint.looking import rules, statements
 
 
@@ -108,3 +112,55 @@ def test_what_a_later_file_creates_is_not_there_yet() -> None:
     later = lint.inspect(lint.Subject("shop.005_x", "x", second), lint.created(first) | lint.created(second))
 
     assert [finding.rule for finding in found + later] == ["drop-table"]
+
+
+class Counting(dict[Any, Any]):
+    """Counts how often somebody looks something up."""
+
+    count = 0
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.count += 1
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("opening", ["SELECT 1;", "CREATE TABLE t0 ();"])
+def test_a_chain_of_renames_is_gone_back_once_and_not_from_each_of_its_links(opening: str) -> None:
+    length = 3_000  # more than Python's calls may be nested
+    chain = [opening, *(f"ALTER TABLE t{n} RENAME TO t{n + 1};" for n in range(length))]
+    renames = statements("\n".join(chain))
+    places = Counting(lint.created(renames).places)
+    created = Created(places)
+
+    def is_new(number: int) -> bool:
+        name = Reader(renames[number].tokens()[2:]).name()
+        assert name is not None
+        return created.before(Kind.TABLE, name, renames[number])
+
+    last = is_new(length)
+    every = {is_new(number) for number in range(1, length)}
+
+    assert {last} == every == {opening != "SELECT 1;"}
+    assert places.count < 3 * length
+
+
+def test_what_a_file_adds_can_make_the_end_of_a_chain_new() -> None:
+    renames = statements("ALTER TABLE a RENAME TO b;\nALTER TABLE b RENAME TO c;")
+    name = Reader(renames[1].tokens()[2:]).name()
+    assert name is not None
+    created = lint.created(renames)
+    assert not created.before(Kind.TABLE, name, renames[1])
+
+    created |= lint.created(statements("CREATE TABLE a ();"))
+
+    assert created.before(Kind.TABLE, name, renames[1])
+
+
+def test_names_that_two_files_exchange_make_no_table_new() -> None:
+    first, second = statements("ALTER TABLE a RENAME TO b;"), statements("ALTER TABLE b RENAME TO a;")
+    created = lint.created(first) | lint.created(second)
+
+    for statement in (*first, *second):
+        name = Reader(statement.tokens()[2:]).name()
+        assert name is not None
+        assert not created.before(Kind.TABLE, name, statement)
