@@ -132,10 +132,11 @@ class Corrections:
         """What a row says about a file, and keeps the texts beside it."""
         script = parse(migration)
         secrets = credentials(self._mark.database)
-        texts = kept(migration, passwords(script), secrets) if self._mark.keep_sql else []
+        written = passwords(script)
+        texts = kept(migration, written, secrets) if self._mark.keep_sql else []
         if texts:
             self._queries.query(KEEP.format(**self._names), contents(texts))
-        metadata = marks(script) | down_checksum(migration, texts)
+        metadata = marks(script, written | secrets) | down_checksum(migration, texts)
         content: list[object] = [migration.name, migration.file.checksum]
         content += [sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
         # What undid it before still does where no other file came for it.

@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sqlmigrations import conf, django_graph, lease, wayback, wrapped
+from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError, Irreversible
 from sqlmigrations.guest import visit
 from sqlmigrations.integrity import compare
 from sqlmigrations.ledger import Tracking
 from sqlmigrations.loader import Loaded, load
+from sqlmigrations.masking import mask
 from sqlmigrations.options import DEFAULTS
 from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.plan import Plan
@@ -40,7 +42,16 @@ def obstacle(label: str, name: str, wrapper: Wrapper | None) -> str:
         migration = load(sources, settings.ignore).find(label, name)
     except ConfigurationError:
         return ""
-    return wayback.obstacle(outline(migration), wrapper) if migration else ""
+    found = wayback.obstacle(outline(migration), wrapper) if migration else ""
+    # For which database it is asked, Django does not say.
+    return mask(found, {secret for alias in conf.databases(settings) for secret in _credentials(alias)})
+
+
+def _credentials(alias: str) -> frozenset[str]:
+    try:
+        return credentials(alias)
+    except ConfigurationError:
+        return frozenset()
 
 
 class Work(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from sqlmigrations.masking import mask
 from sqlmigrations.parser import Script
 from sqlmigrations.types import SqlFile, SqlMigration
 
@@ -41,11 +42,11 @@ def contents(texts: Sequence[SqlFile]) -> list[object]:
     return [[file.checksum for file in texts], [file.text for file in texts]]
 
 
-def marks(script: Script) -> dict[str, object]:
-    """What the metadata of a row say of its file."""
+def marks(script: Script, secrets: Collection[str]) -> dict[str, object]:
+    """What the metadata of a row say of its file, with none of the secrets in it."""
     metadata: dict[str, object] = {} if script.statements else {"empty": True}
     if script.directives.irreversible:
-        metadata["irreversible"] = script.directives.irreversible
+        metadata["irreversible"] = mask(script.directives.irreversible, secrets)
     return metadata
 
 

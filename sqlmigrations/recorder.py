@@ -232,7 +232,8 @@ def row(step: Step, run: RunMark) -> list[object]:
     migration, script = step.migration, step.script
     row = [migration.label, migration.key, migration.version, migration.name, script.mode.value]
     row += [migration.file.checksum, sql_checksum(migration.file, script.directives), CHECKSUM_ALGORITHM]
-    return [*row, str(run.id), len(script.statements), step.late, __version__, json.dumps(marks(script) | run.marks)]
+    metadata = json.dumps(marks(script, step.secrets) | run.marks)
+    return [*row, str(run.id), len(script.statements), step.late, __version__, metadata]
 
 
 def _completion(claim: Claim, run: RunMark, ran: Ran, texts: list[SqlFile]) -> list[object]:

@@ -13,6 +13,7 @@ from sqlmigrations.exceptions import IntegrityError, Irreversible, PartialMigrat
 from sqlmigrations.guidance import on, repair
 from sqlmigrations.integrity import Comparison, compare
 from sqlmigrations.loader import Loaded
+from sqlmigrations.masking import mask
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.pending import Terms
 from sqlmigrations.plan import Plan
@@ -48,7 +49,7 @@ def obstacle(script: Script, wrapper: Wrapper | None = None) -> str:
         wrapper: The Django migration that takes it back, where that is known.
     """
     if script.directives.irreversible:
-        return f"it says  -- irreversible: {script.directives.irreversible}"
+        return f"it says  -- irreversible: {mask(script.directives.irreversible, planning.passwords(script))}"
     migration = script.migration
     if migration.down is None:
         return f"there is no {migration.name}.down.sql beside it"

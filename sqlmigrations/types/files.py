@@ -111,7 +111,7 @@ class Allowance:
     """One ``allow:`` line: the rule it silences in this file, and why."""
 
     rule: str
-    reason: str
+    reason: str = field(repr=False)
     line: int
 
 
@@ -130,7 +130,7 @@ class Directives:
     lock_timeout_ms: int | None = None
     statement_timeout_ms: int | None = None
     database: str | None = None
-    irreversible: str | None = None
+    irreversible: str | None = field(default=None, repr=False)
     allow: tuple[Allowance, ...] = ()
-    late: str | None = None
+    late: str | None = field(default=None, repr=False)
     runs_in: DjangoMigration | None = None

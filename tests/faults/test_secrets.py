@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import copy
-import io
-import logging
-import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,148 +11,37 @@ from urllib.parse import quote
 import psycopg2
 import pytest
 from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import CommandError
 from django.db import connections
-from django.test import Client, RequestFactory, override_settings
+from django.test import RequestFactory, override_settings
 
-from sqlmigrations import signals
 from sqlmigrations.health.views import HealthView
 from sqlmigrations.precommit import main
 from tests.faults.own import lend_server
 from tests.faults.scene import LOCK, Other
-from tests.inprocess import LocalSite
-from tests.office import EVENTS, LEDGER, Office
+from tests.faults.vault import (
+    COMMENT,
+    DSN,
+    LINK,
+    NAME,
+    OPTION,
+    ROLE,
+    ROW,
+    SESSION,
+    SURROUNDINGS,
+    Search,
+    Vault,
+    forget,
+    furnish,
+    overheard,
+)
+from tests.office import LEDGER, Office
 from tests.servers import socket_url
 from tests.shop import Shop
-
-# One for each place, so that a leak tells where it comes from.
-DSN = "dsn-Hunter2+plus"
-OPTION = "option-0pen&sesame"
-SURROUNDINGS = "environment-Shibb0leth"
-SESSION = "session-t0ken"
-ROLE = "role-Tr0ub4dor"
-LINK = "link-Mell0n"
-COMMENT = "comment-Xyzzy"
-ROW = "row-ada@example.org"
-SECRETS = (DSN, OPTION, SURROUNDINGS, SESSION, ROLE, LINK, COMMENT, ROW)
-NAME = "007_secret"
-
-
-@dataclass
-class Search:
-    """Everything that was told, by where it was told."""
-
-    told: dict[str, list[str]] = field(default_factory=dict)
-
-    def hear(self, where: str, *texts: object) -> None:
-        self.told.setdefault(where, []).extend(map(str, texts))
-
-    def leaks(self) -> set[tuple[str, str]]:
-        found = set()
-        for where, texts in self.told.items():
-            for secret in SECRETS:
-                if any(spelling in text for text in texts for spelling in (secret, quote(secret), secret[2:-2])):
-                    found.add((where, secret))
-        return found
-
-
-class Everything(logging.Handler):
-    """Hears every record of every logger, with its extra fields and its traceback."""
-
-    def __init__(self, search: Search) -> None:
-        super().__init__(logging.DEBUG)
-        self.search = search
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.search.hear(f"log {record.name}", self.format(record), vars(record))
-
-
-@contextmanager
-def overheard(search: Search) -> Iterator[None]:
-    """A block in which all logs and signals are heard."""
-    handler, loggers = Everything(search), [logging.getLogger(name) for name in (None, "sqlmigrations", "django")]
-    levels = [logger.level for logger in loggers]
-
-    def hear(signal: Any, **told: Any) -> None:
-        search.hear("signal", {name: value for name, value in told.items() if name != "sender"})
-
-    doors = [door for door in vars(signals).values() if isinstance(door, signals.Signal)]
-    with ExitStack() as stack:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.addHandler(handler)
-            logger.setLevel(logging.DEBUG)
-            stack.callback(logger.setLevel, level)
-            stack.callback(logger.removeHandler, handler)
-        for door in doors:
-            door.connect(hear)
-            stack.callback(door.disconnect, hear)
-        yield
-
-
-@dataclass
-class Vault:
-    """A site whose settings, environment and rows hold secrets."""
-
-    site: LocalSite
-    search: Search = field(default_factory=Search)
-
-    def run(self, what: str, *arguments: str, **options: Any) -> int:
-        """Runs a command as the command line does, and hears what it says and what it raises."""
-        stdout, stderr = io.StringIO(), io.StringIO()
-        try:
-            call_command(*arguments, stdout=stdout, stderr=stderr, **options)
-        except CommandError as error:
-            code = error.returncode
-            self.search.hear(f"{what}: traceback", *traceback.format_exception(error))
-        except SystemExit as error:
-            code = int(error.code or 0)
-        else:
-            code = 0
-        self.search.hear(f"{what}: stdout", stdout.getvalue())
-        self.search.hear(f"{what}: stderr", stderr.getvalue())
-        return code
-
-    def run_all(self, what: str) -> set[int]:
-        """Every command at every verbosity that tells more, in text and in JSON; the exit codes of apply."""
-        codes = {self.run(what, "sqlmigrate_apply", "--traceback", verbosity=3)}
-        codes.add(self.run(what, "sqlmigrate_apply", "--format", "json"))
-        for arguments in (
-            ("sqlmigrate_apply", "--plan"),
-            ("sqlmigrate_status", "-v", "3"),
-            ("sqlmigrate_status", "--check", "--format", "json"),
-            ("check", "--database", "default"),
-        ):
-            self.run(what, *arguments)
-        return codes
-
-    def look(self, what: str, client: Client) -> None:
-        """Reads every page that the admin has, and the tables."""
-        paths = [LEDGER, f"{LEDGER}status/", EVENTS, f"{LEDGER}status/?database=default"]
-        query = self.site.query
-        paths += [f"{LEDGER}{id}/change/" for (id,) in query("SELECT id FROM schema_migrations WHERE name = %s", NAME)]
-        newest = "SELECT id FROM schema_migration_events WHERE name = %s ORDER BY id DESC LIMIT 3"
-        paths += [f"{EVENTS}{id}/change/" for (id,) in query(newest, NAME)]
-        for path in paths:
-            answer = client.get(path)
-            self.search.hear(f"{what}: page {path}", answer.content.decode())
-        for table in ("schema_migrations", "schema_migration_events", "schema_migration_texts"):
-            self.search.hear(f"{what}: {table}", *query(f"SELECT to_jsonb(t) FROM {table} t"))
 
 
 @pytest.fixture
 def vault(office: Office, monkeypatch: pytest.MonkeyPatch) -> Vault:
-    site = office.site
-    made = connections["default"].settings_dict
-    monkeypatch.setitem(made, "PASSWORD", DSN)
-    monkeypatch.setitem(made, "OPTIONS", {**made["OPTIONS"], "options": f"-c app.api_token={SESSION}"})
-    monkeypatch.setenv("PGPASSWORD", SURROUNDINGS)
-    connections["default"].close()
-    site.write("001_people.sql", "CREATE TABLE people (id int NOT NULL, email text);\n")
-    vault = Vault(site)
-    assert vault.run("preparation", "sqlmigrate_apply") == 0
-    site.database.psql(f"INSERT INTO people VALUES (1, '{ROW}'), (2, '{ROW}'), (3, null)")
-    return vault
+    return furnish(office.site, monkeypatch)
 
 
 FAILING: dict[str, tuple[int, str]] = {
@@ -301,14 +185,6 @@ def test_f69_who_may_see_sql_sees_it_without_the_passwords(vault: Vault, office:
     assert {secret for _, secret in search.leaks()} == {ROW}
     assert {name for (name,) in kept} >= {"001_people", "004_applied"}
     assert not {name for (name,) in kept} & {"002_applied", "003_applied"}
-
-
-def forget(site: LocalSite) -> None:
-    """Takes away what a failed file has left."""
-    site.database.psql(
-        f"DELETE FROM schema_migrations WHERE name = '{NAME}'; DELETE FROM schema_migration_events;"
-        "DROP TABLE IF EXISTS half; DROP INDEX IF EXISTS people_email;"
-    )
 
 
 @pytest.mark.parametrize("atomic", [True, False])
