@@ -230,7 +230,7 @@ class Run:
         row = self._ledger.find(self._queries, migration.label, migration.key)
         if row is None or row.checksum != migration.file.checksum or row.is_half_done:
             raise IntegrityError(
-                f"Another run recorded {migration.label} {migration.key} meanwhile, with other content.",
+                f"Another run recorded {migration.id} meanwhile, with other content. This run changed nothing in it.",
                 remedy="Look at the two checkouts: python manage.py sqlmigrate_status",
             )
         if row.run_id == self.mark.id:

@@ -301,7 +301,8 @@ def test_f39_no_timeout_of_the_role_ends_a_build(table: FaultySite, role: Role, 
         table.query(f"ALTER ROLE {role.name} SET transaction_timeout = 1100")
     table.write("001_i.sql", BUILD)
     with writer(table):
-        runner = table.start_apply(DATABASE_URL=role.url, DRIVER=driver)
+        # No longer than it waits for the lock does the session itself wait for anything else.
+        runner = table.start_apply("--lock-wait", "0", DATABASE_URL=role.url, DRIVER=driver)
         until(lambda: builders(table))
         (pid,) = builders(table)
         until(

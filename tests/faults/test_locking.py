@@ -156,6 +156,28 @@ def test_f06_a_second_runner_waits_for_the_row_of_one_that_lost_its_lock(site: F
     assert site.query("SELECT number FROM done") == [(1,)]
 
 
+def test_f06_a_second_runner_with_another_file_is_told_so_by_the_row_of_one_that_lost_its_lock(
+    site: FaultySite, gate: Gate
+) -> None:
+    site.write("001_a.sql", AT_THE_GATE + "CREATE TABLE a (id int);\n")
+    first = site.start_apply()
+    inside = gate.await_somebody()
+    site.terminate("sqlmigrations lock")
+    site.write("001_a.sql", "CREATE TABLE b (id int);\n")
+
+    second = site.start_apply()
+    until(lambda: site.query("SELECT 1 FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))", inside))
+    gate.open()
+
+    assert ended(first).returncode == 0
+    other = ended(second)
+    assert (other.returncode, site.names(), site.has("b")) == (4, ["001_a"], False), other
+    assert other.stderr.startswith("Another run recorded project.001_a meanwhile, with other content. This run ")
+    assert site.apply().returncode == 4
+    site.write("001_a.sql", AT_THE_GATE + "CREATE TABLE a (id int);\n")
+    assert site.apply().returncode == 0
+
+
 @pytest.mark.parametrize("seconds", ["0", "0.5"])
 def test_f06_the_row_of_a_lockless_runner_is_waited_for_no_longer_than_the_lock(
     site: FaultySite, gate: Gate, seconds: str

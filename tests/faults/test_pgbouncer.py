@@ -44,7 +44,7 @@ PREPARE "Leak 1" AS SELECT 1;
 LISTEN leak;
 DECLARE leak CURSOR WITH HOLD FOR SELECT 1;
 SELECT pg_advisory_lock(77);
-SET ROLE pg_monitor;
+SET SESSION AUTHORIZATION pg_monitor; SET ROLE pg_monitor;
 """
 
 

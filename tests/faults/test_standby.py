@@ -96,6 +96,26 @@ def test_f28_a_commit_that_waits_for_a_standby_is_in_progress_until_it_is_decide
     assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1]
 
 
+def test_f28_a_commit_that_is_not_decided_in_time_is_told_as_unknown(site: FaultySite) -> None:
+    assert site.apply().returncode == 0
+    site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+    with proxy_before(site.database.url) as proxy, a_standby_that_does_not_answer(site):
+        proxy.cut(Cut.MUTED)
+        runner = site.start_apply(DATABASE_URL=proxy.url(site.database.url), FAULT="give_up_soon")
+        until(lambda: waits(site))
+        proxy.hang_up()
+
+        unknown = ended(runner)
+        following = site.apply("--lock-wait", "0")
+
+    assert unknown.returncode == 8, unknown
+    assert unknown.stderr.startswith("The connection broke while project.001_a was being committed, ")
+    assert (following.returncode, "Another run is applying project.001_a" in following.stderr) == (5, True), following
+    until(lambda: site.names() == ["001_a"])
+    assert site.apply().returncode == 0
+    assert [event["detail"]["attempts"] for event in site.events("applied")] == [1, 1]
+
+
 @DRIVERS
 def test_f28_f21_an_interrupted_commit_that_waits_for_a_standby_is_told_as_done(site: FaultySite, driver: str) -> None:
     assert site.apply().returncode == 0

@@ -373,6 +373,25 @@ def test_f05_a_lost_lock_stops_the_run_before_the_next_statement_and_the_next_ru
     assert (resumed.returncode, resumed.stderr, is_valid(site, "t_a")) == (0, "", True)
 
 
+@pytest.mark.parametrize("statement", ["INSERT INTO t VALUES (1);", "SET maintenance_work_mem = '16MB';"])
+def test_f05_a_statement_of_any_kind_is_not_begun_without_the_lock(
+    site: FaultySite, gate: Gate, statement: str
+) -> None:
+    site.write("001_t.sql", gated(statement))
+    runner = site.start_apply()
+    gate.await_somebody()
+    site.terminate("sqlmigrations lock")
+    gate.open()
+
+    stopped = ended(runner)
+    left = (progress(site), site.query("SELECT a FROM t"))
+    resumed = site.apply()
+
+    assert (stopped.returncode, left) == (10, ([("running", 2, 3)], [])), stopped
+    assert "the run stopped before the next statement of project.001_t." in stopped.stderr
+    assert (resumed.returncode, resumed.stderr, progress(site)) == (0, "", [("applied", 3, 3)])
+
+
 def test_f06_a_second_runner_waits_for_the_statement_of_one_that_lost_its_lock_and_goes_on(
     site: FaultySite, gate: Gate
 ) -> None:
