@@ -13,6 +13,7 @@ from sqlmigrations.exceptions import SqlMigrationsError
 from sqlmigrations.executor import Executor
 from sqlmigrations.fingerprint import fingerprint
 from sqlmigrations.lint.beyond import beyond
+from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
 from sqlmigrations.replay import replay
 from sqlmigrations.run import Run
@@ -85,9 +86,9 @@ def _prove(run: Run, step: Step, executor: Executor, reader: Queries) -> None:
     assert migration.down is not None
     replay(executor.database, replace(migration, file=migration.down, down=None))
     _forget(executor, step)
-    _compare(before, fingerprint(reader), f"{migration.down.location} does not undo {migration.id}.")
+    _compare(before, fingerprint(reader), f"{migration.down.location} does not undo {migration.id}.", step)
     run.perform(step)
-    _compare(there, fingerprint(reader), f"{migration.id} comes out otherwise when it is applied again.")
+    _compare(there, fingerprint(reader), f"{migration.id} comes out otherwise when it is applied again.", step)
 
 
 def _forget(executor: Executor, step: Step) -> None:
@@ -95,12 +96,13 @@ def _forget(executor: Executor, step: Step) -> None:
         connection.query(_FORGET.format(**executor.ledger.names), [step.migration.label, step.migration.key])
 
 
-def _compare(expected: Sequence[str], found: Sequence[str], message: str) -> None:
+def _compare(expected: Sequence[str], found: Sequence[str], message: str, step: Step) -> None:
     if expected == found:
         return
     lines = [line for line in difflib.ndiff(expected, found) if line[:2] in ("- ", "+ ")]
     shown = "\n".join(lines[:_SHOWN_LINES]) + ("\n..." if len(lines) > _SHOWN_LINES else "")
+    # A function is shown as it is written.
     raise SqlMigrationsError(
-        f"{message} What is missing (-) and what is left over (+):\n\n{shown}",
+        f"{message} What is missing (-) and what is left over (+):\n\n{mask(shown, step.secrets)}",
         remedy="Correct the down file, and run the tests again.",
     )

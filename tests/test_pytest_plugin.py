@@ -61,6 +61,9 @@ def test_files_that_are_in_order_pass_and_no_database_is_left(workshop: Workshop
 
 
 def test_a_down_file_that_leaves_something_behind_fails_the_test(workshop: Workshop) -> None:
+    notes = workshop.folder / "shop/migrations_sql/001_notes.sql"
+    far = "CREATE FUNCTION z() RETURNS void LANGUAGE plpgsql AS $$BEGIN PERFORM f('password=Mell0n'); END$$;\n"
+    notes.write_text(f"{notes.read_text()}\n{far}")
     workshop.write("shop/migrations_sql/001_notes.down.sql", "DROP TABLE shop_note;\n")
 
     ended = workshop.pytest("-k", "again")
@@ -70,7 +73,9 @@ def test_a_down_file_that_leaves_something_behind_fails_the_test(workshop: Works
         "What is missing (-) and what is left over (+):\n\n"
         "+ function shop_note_count(bigint) acl  CREATE OR REPLACE FUNCTION public.shop_note_count(whose bigint)\n"
         " RETURNS bigint\n LANGUAGE plpgsql\nAS $function$\nBEGIN\n"
-        "    RETURN (SELECT count(*) FROM shop_note WHERE customer_id = whose);\nEND\n$function$\n\n\n"
+        "    RETURN (SELECT count(*) FROM shop_note WHERE customer_id = whose);\nEND\n$function$\n\n"
+        "+ function z() acl  CREATE OR REPLACE FUNCTION public.z()\n"
+        " RETURNS void\n LANGUAGE plpgsql\nAS $function$BEGIN PERFORM f('password=********'); END$function$\n\n\n"
         "  Next: Correct the down file, and run the tests again.\n"
     )
 
@@ -91,7 +96,7 @@ def test_where_migrate_applies_nothing_the_scratch_database_has_the_files_and_th
 
 
 def test_a_file_that_fails_stops_the_run_at_once_and_is_told_once(workshop: Workshop) -> None:
-    workshop.write("shop/migrations_sql/005_wrong.sql", "SELEC 1;\n")
+    workshop.write("shop/migrations_sql/005_wrong.sql", "SELEC 1; -- postgresql://ann:Mell0n@h\n")
 
     ended = workshop.pytest()
 
@@ -101,12 +106,13 @@ def test_a_file_that_fails_stops_the_run_at_once_and_is_told_once(workshop: Work
         .startswith(
             "shop.005_wrong failed and was rolled back.\n\n"
             "  shop/migrations_sql/005_wrong.sql:1:1\n"
-            "  > 1 | SELEC 1;\n"
+            "  > 1 | SELEC 1; -- postgresql://ann:******@h\n"
             "      | ^\n"
             '  PostgreSQL 42601: syntax error at or near "SELEC"\n\n'
             "  Nothing of this file was kept; 4 migrations were applied in this run before it.\n"
             "  Next: Correct the SQL. Then run the tests again.\n---"
         )
     ), ended.stdout
+    assert "Mell0n" not in ended.stdout + ended.stderr
     assert "! Interrupted: the test database could not get the SQL migrations !" in ended.stdout
     assert "\n1 error in " in ended.stdout

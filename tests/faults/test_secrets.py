@@ -175,9 +175,8 @@ def test_f69_who_may_see_sql_sees_it_without_the_passwords(vault: Vault, office:
         assert "CREATE TABLE" in shown
         site.write(f"{name}.sql", f"SELECT 1; -- {DSN} password={LINK}1\n")
         vault.run(f"changed {name}", "sqlmigrate_status", verbosity=3)
-        vault.run(
-            f"repaired {name}", "sqlmigrate_repair", "project", name[:3], "--accept", "--reason", "w", "--noinput"
-        )
+        accept = ("sqlmigrate_repair", "accept", "project", name[:3], "--reason", "w", "--noinput")
+        assert vault.run(f"repaired {name}", *accept) == 0
         search.hear(f"page of changed {name}", office.open(root, name))
     vault.look("changed", root)
 
