@@ -81,6 +81,25 @@ def test_f73_a_way_back_that_fails_is_rolled_back_and_gone_once_it_is_corrected(
     assert tracked.events()[-2:] == [("rolled_back", "001_a"), ("run_finished", None)]
 
 
+@pytest.mark.parametrize(("ending", "stays"), [("ROLLBACK", True), ("COMMIT AND CHAIN", False)])
+@pytest.mark.parametrize("atomic", [True, False])
+def test_f14_f15_an_ending_hidden_in_a_way_back_does_not_remove_the_record(
+    tracked: Shop, atomic: bool, ending: str, stays: bool
+) -> None:
+    hidden = "DO $$BEGIN PERFORM set_config('standard_conforming_strings', 'off', true); END$$;\n"
+    hidden += f"DROP TABLE a;\nSELECT 'a\\', '; {ending}; --';\n"
+    tracked.wrap("0001", "001_a", UP, down=hidden, atomic=atomic)
+    tracked.migrate(check=True)
+
+    failed = tracked.migrate("zero")
+
+    assert failed.error.startswith("Undoing project.001_a ended the transaction it ran in"), failed
+    assert (tracked.has("a"), tracked.names(), tracked.django()) == (stays, ["001_a"], ["0001_x"])
+    tracked.write("001_a.down.sql", "DROP TABLE IF EXISTS a;\n")
+    tracked.migrate("zero", check=True)
+    assert (tracked.has("a"), tracked.names(), tracked.django()) == (False, [], [])
+
+
 def test_f73_a_rehearsal_reports_a_way_back_that_does_not_restore(local_site: LocalSite) -> None:
     local_site.write("001_a.sql", f"{UP}CREATE TYPE mood AS ENUM ('sad');\n")
     local_site.write("001_a.down.sql", "DROP TABLE a;\n")
