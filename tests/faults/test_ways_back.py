@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from django.db.migrations.exceptions import IrreversibleError
 
+from sqlmigrations import signals
 from sqlmigrations.exceptions import SqlMigrationsError
 from sqlmigrations.roundtrip import up_down_up
 from sqlmigrations.scratch import lent
@@ -96,6 +99,32 @@ def test_f14_f15_an_ending_hidden_in_a_way_back_does_not_remove_the_record(
     assert failed.error.startswith("Undoing project.001_a ended the transaction it ran in"), failed
     assert (tracked.has("a"), tracked.names(), tracked.django()) == (stays, ["001_a"], ["0001_x"])
     tracked.write("001_a.down.sql", "DROP TABLE IF EXISTS a;\n")
+    tracked.migrate("zero", check=True)
+    assert (tracked.has("a"), tracked.names(), tracked.django()) == (False, [], [])
+
+
+@pytest.fixture
+def lock_lost(tracked: Shop) -> Iterator[None]:
+    """The connection that holds the lock ends when a file is about to begin."""
+
+    def end_it(**_: object) -> None:
+        signals.migration_started.disconnect(end_it)
+        sessions = "pg_stat_activity WHERE datname = current_database() AND application_name = 'sqlmigrations lock'"
+        assert tracked.query(f"SELECT pg_terminate_backend(pid, 60000) FROM {sessions}") == [(True,)]
+
+    tracked.wrap("0001", "001_a", UP, down="DROP TABLE a;\n", atomic=False)
+    tracked.migrate(check=True)
+    signals.migration_started.connect(end_it)
+    yield
+    signals.migration_started.disconnect(end_it)
+
+
+def test_f05_a_way_back_is_not_begun_without_the_lock(tracked: Shop, lock_lost: None) -> None:
+    stopped = tracked.migrate("zero")
+
+    assert stopped.returncode == 10, stopped
+    assert stopped.error.startswith("The connection that held the migration lock is gone; the run stopped before the ")
+    assert (tracked.has("a"), tracked.names(), tracked.django()) == (True, ["001_a"], ["0001_x"])
     tracked.migrate("zero", check=True)
     assert (tracked.has("a"), tracked.names(), tracked.django()) == (False, [], [])
 
