@@ -11,6 +11,7 @@ import pytest
 
 from project.embedded.server import Server
 from tests.faults.own import Elsewhere, answers, crash, lend_elsewhere, lend_server, start_again
+from tests.faults.proxy import Cut, proxy_before
 from tests.faults.scene import AT_THE_GATE, PATIENTLY, THROUGH_THE_GATE, FaultySite, ended, shut_gate, until
 from tests.servers import socket_url
 
@@ -81,6 +82,28 @@ def test_f24_who_waits_for_the_server_learns_what_became_of_the_file(
     )
     assert site.apply().returncode == 0
     assert site.names() == ["001_a", "002_b"]
+
+
+def test_f24_a_transaction_whose_number_went_with_the_crash_is_known_not_to_have_happened(tmp_path: Path) -> None:
+    # What is not committed is not written down meanwhile, its number neither.
+    with lend_server("wal_writer_delay=10s", "autovacuum=off") as server, lend_elsewhere(server) as database:
+        site = FaultySite(tmp_path, database)
+        site.migrations.mkdir()
+        assert site.apply().returncode == 0
+        site.write("001_a.sql", "CREATE TABLE a (id int);\n")
+        with proxy_before(database.url) as proxy:
+            proxy.cut(Cut.LATE)
+            runner = site.start_apply(DATABASE_URL=proxy.url(database.url))
+            until(lambda: any(b"pg_xact_status" in asked for asked in proxy.asked))
+            crash(server)
+            start_again(server)
+
+            stopped = ended(runner)
+
+        assert stopped.returncode == 10, stopped
+        assert "Nothing of this file was kept; no migrations were applied in this run before it." in stopped.stderr
+        assert site.apply().returncode == 0
+        assert (site.names(), site.has("a")) == (["001_a"], True)
 
 
 @DRIVERS
