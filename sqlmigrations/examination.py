@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlmigrations import hazards, lint
 from sqlmigrations.loader import load
+from sqlmigrations.masking import mask_finding
 from sqlmigrations.parser import Script, outline, parse
 from sqlmigrations.pending import Terms, arrange
 from sqlmigrations.types import Finding, Severity, Source, SqlMigration
@@ -52,11 +53,14 @@ def examine(
     order = arrange(loaded, (), Terms(_ANY_DATABASE, (_ANY_DATABASE,)), read=_by_itself)
     scripts = [parse(migration) for migration in loaded.migrations if _names(migration) & set(chosen)]
     found, _ = hazards.find(scripts, allow)
-    errors = [finding for finding in found if finding.severity is Severity.ERROR]
+    dangers = [danger for script in scripts for danger in script.dangers]
+    dangers += [finding for finding in found if finding.severity is Severity.ERROR]
+    # The reason that a directive gives is quoted as it stands.
+    secrets = frozenset[str]().union(*(lint.secrets(each.statements, each.migration.file.text) for each in scripts))
     return Examination(
-        faults=order.disagreements,
-        dangers=(*(danger for script in scripts for danger in script.dangers), *errors),
-        warnings=tuple(finding for finding in found if finding.severity is not Severity.ERROR),
+        faults=tuple(mask_finding(finding, secrets) for finding in order.disagreements),
+        dangers=tuple(mask_finding(finding, secrets) for finding in dangers),
+        warnings=tuple(mask_finding(finding, secrets) for finding in found if finding.severity is not Severity.ERROR),
     )
 
 

@@ -151,7 +151,8 @@ def _refuse_unsound(loaded: Loaded, comparison: Comparison, script: Script, term
     if terms.django is not None:
         # Where it runs is seen to by what runs it.
         found += waiting.faults([script], [migration.id], terms.django, terms.database)
-    found = [mask_finding(finding, terms.credentials) for finding in found]
+    secrets = terms.credentials | planning.passwords(script) if found else frozenset()
+    found = [mask_finding(finding, secrets) for finding in found]
     if any(f.rule == "partial" and f.migration == migration.id for f in found):
         raise PartialMigration("A migration is half done; nothing was changed.", findings=found)
     if found:

@@ -102,6 +102,16 @@ FAILING: dict[str, tuple[int, str]] = {
         f"/*\n  it's \"password='{COMMENT}'\"\n*/\n",
     ),
     "address in a comment": (1, f"SELECT nosuch; -- {DSN}\n"),
+    "directives with passwords": (
+        4,
+        f"-- depends: password={LINK}\n-- database: password={LINK}\n-- lock-timeout: password={LINK}\nSELECT 1;\n",
+    ),
+    "database of a password": (4, f"-- database: password={LINK}\nSELECT 1;\n"),
+    "reasons": (
+        6,
+        f"-- allow: drop-colum password={LINK} {DSN}\n-- allow: rename password={LINK} {DSN}\n"
+        f"-- allow: late password={LINK} {DSN}\n-- irreversible: password={LINK} {DSN}\nSELECT 1/0;\n",
+    ),
     "unterminated": (6, f"SELECT '{DSN}\n"),
     "unterminated with a password": (6, f"ALTER ROLE r PASSWORD '{ROLE}\n"),
     "unterminated dollar": (6, f"DO ${DSN.replace('-', '_').replace('+', '_')}$ password='{ROLE}'\n"),
@@ -196,7 +206,7 @@ def test_f69_no_secret_is_told_by_a_migration_of_djangos(
         shop.wrap("0001", "001_a", "CREATE TABLE a (id int);\n", atomic=atomic, down=FAILING["comments"][1])
         assert vault.run("up", "migrate", "shop", verbosity=3) == 0
         assert vault.run("down", "migrate", "shop", "zero", verbosity=3, traceback=True) == 1
-        for what in ("syntax", "cast", "do", "unterminated", "directive nearly"):
+        for what in ("syntax", "cast", "do", "unterminated", "directive nearly", "database of a password"):
             shop.wrap("0002", NAME, FAILING[what][1], atomic=atomic)
             code = FAILING[what][0]
             assert vault.run(what, "migrate", "shop", verbosity=3, traceback=True) == code, what
