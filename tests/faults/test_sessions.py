@@ -192,6 +192,15 @@ def test_f69_a_password_in_a_failing_statement_is_in_no_output_and_no_record(sit
     assert site.query("SELECT count(*) FROM schema_migration_texts WHERE body LIKE %s", f"%{secret}%") == [(0,)]
 
 
+def test_f69_a_password_that_the_server_quotes_in_its_error_is_not_told(site: FaultySite) -> None:
+    site.write("001_a.sql", "ALTER ROLE CURRENT_USER PASSWORD 'quoted-91'; SELECT\n'quoted-91'::int;\n")
+
+    failed = site.apply()
+
+    assert (failed.returncode, "invalid input syntax for type integer" in failed.stderr) == (1, True), failed
+    assert "quoted-91" not in failed.stdout + failed.stderr + json.dumps(site.events("failed"))
+
+
 def test_f72_a_clock_set_back_a_day_changes_neither_order_nor_times(site: FaultySite) -> None:
     site.write("001_a.sql", "CREATE TABLE a (id int);\n")
     assert site.apply().returncode == 0
