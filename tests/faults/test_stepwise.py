@@ -219,6 +219,20 @@ def test_statements_that_are_done_must_not_be_changed(site: FaultySite) -> None:
     assert site.apply().returncode == 0
 
 
+def test_a_file_that_removes_its_own_row_statement_by_statement_is_told(site: FaultySite) -> None:
+    site.write("001_t.sql", f"{DONE}DELETE FROM schema_migrations WHERE name = '001_t';\n")
+
+    stopped = site.apply()
+
+    assert stopped.returncode == 7, stopped
+    assert "The row of project.001_t in schema_migrations was changed or removed while its statements ran." in (
+        stopped.stderr
+    )
+    site.write("001_t.sql", DONE)
+    assert site.apply().returncode == 0
+    assert progress(site) == [("applied", 3, 3)]
+
+
 def test_a_half_done_file_is_seen_by_status_check_and_json(site: FaultySite) -> None:
     site.write("001_t.sql", f"{DONE}SELECT 1 / 0;\n")
     site.apply()
