@@ -11,6 +11,7 @@ from types import MappingProxyType
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.guidance import dbshell
+from sqlmigrations.sql.quoting import quote_as_needed
 
 MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
 
@@ -24,7 +25,6 @@ SELECT c.relname::text, a.attname::text,
 """
 _TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+) \(\n(.*?)\n\);", re.DOTALL)
 _COLUMN = re.compile(r"    (?!CONSTRAINT)(\w+) +(.+?),?(?:\n|$)")
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @cache
@@ -76,19 +76,15 @@ def check_complete(schema: str, table: str, columns: Collection[str]) -> None:
 
 def written(schema: str, table: str) -> str:
     """A table in SQL for a person, without quotes where they are not needed."""
-    return f"{schema}.{table}" if _PLAIN.fullmatch(schema) else '"{}".{}'.format(schema.replace('"', '""'), table)
+    return f"{quote_as_needed(schema)}.{table}"
 
 
 def _demanding(schema: str, table: str, foreign: Collection[str]) -> ConfigurationError:
     listed = ", ".join(foreign)
-    loosened = ", ".join(f"ALTER COLUMN {_quoted(name)} DROP NOT NULL" for name in foreign)
+    loosened = ", ".join(f"ALTER COLUMN {quote_as_needed(name)} DROP NOT NULL" for name in foreign)
     command = dbshell(f"ALTER TABLE {written(schema, table)} {loosened}")
     return ConfigurationError(
         f"The table {schema}.{table} has a column of somebody else's that may not be empty and has no default: "
         f"{listed}. Nothing could be recorded there; nothing was changed.",
         remedy=f"Give it a DEFAULT, or let it be empty:  {command}",
     )
-
-
-def _quoted(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'

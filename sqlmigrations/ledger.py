@@ -13,6 +13,7 @@ from typing import Any
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.columns import MAKES_THEM, check_complete
 from sqlmigrations.exceptions import ConfigurationError, ForeignTable
+from sqlmigrations.sql.quoting import quote
 from sqlmigrations.testimony import ROW, TELLING, Trace
 from sqlmigrations.types import Applied, SqlMigration
 
@@ -75,16 +76,6 @@ class Tracking(Enum):
 
     ABSENT = "absent"
     PRESENT = "present"
-
-
-def quote(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal, for the one place that takes no parameter; standard_conforming_strings is on."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Ledger:

@@ -11,11 +11,12 @@ from sqlmigrations.backends.locking import HELD, HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.exceptions import LockNotObtained, StatementFailed
 from sqlmigrations.keeping import KEEP, contents, down_checksum, kept, marks
-from sqlmigrations.ledger import EVENTS, Ledger, literal, quote
+from sqlmigrations.ledger import EVENTS, Ledger
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
 from sqlmigrations.pooling import session_lost
 from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled, Telling
+from sqlmigrations.sql.quoting import literal, quote
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Pooling, ServerError, SqlFile
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from sqlmigrations.guidance import APPLY, dbshell, repair
+from sqlmigrations.sql.quoting import literal
 from sqlmigrations.types import TRACKING_LABEL, Finding, MigrationStatus, Severity, State
 
 Key = tuple[str, str]
@@ -162,7 +163,7 @@ def _edited(row: Trace, event: Trace, differing: Mapping[str, tuple[str, str]], 
     listed = ", ".join(
         f"{column} {_short(says)} (recorded: {_short(should)})" for column, (says, should) in differing.items()
     )
-    values = ", ".join(f"{column} = {_literal(should)}" for column, (_, should) in differing.items())
+    values = ", ".join(f"{column} = {literal(should)}" for column, (_, should) in differing.items())
     remedy = f"Find out who did it, and why. To put it back: {_dbshell(f'UPDATE {ledger} SET {values}', row)}"
     return _finding("row-edited", f"Its row was edited by hand: {listed}.", remedy, event)
 
@@ -210,12 +211,8 @@ def _finding(rule: str, message: str, remedy: str, about: Trace) -> Finding:
 
 
 def _dbshell(change: str, row: Trace) -> str:
-    sql = f"{change} WHERE label = {_literal(row.label)} AND key = {_literal(row.key)}"
+    sql = f"{change} WHERE label = {literal(row.label)} AND key = {literal(row.key)}"
     return dbshell(sql)
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _short(text: str) -> str:
