@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from project.embedded.server import Server
+from tests.faults.own import lend_server
 from tests.faults.proxy import Proxy, proxy_before
 from tests.faults.scene import FaultySite, Gate, Role, lend_role, shut_gate
 from tests.servers import Database
@@ -18,6 +20,13 @@ def driver_is_installed(request: pytest.FixtureRequest) -> None:
     parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     if "driver" in parameters:
         pytest.importorskip(parameters["driver"], reason=f"{parameters['driver']} is not installed")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One of the module's own, which may be stopped and changed."""
+    with lend_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from project.embedded.server import Server
-from tests.faults.own import lend_server, lend_standby
+from tests.faults.own import lend_standby
 from tests.faults.proxy import proxy_before
 from tests.faults.scene import FaultySite, Role, database_json, ended, until
 from tests.servers import Database, socket_url
@@ -21,14 +21,8 @@ SECRET = "Hunter2-is-not-it"
 
 
 @pytest.fixture(scope="module")
-def own_server() -> Iterator[Server]:
-    with lend_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def standby(own_server: Server) -> Iterator[str]:
-    with lend_standby(own_server) as standby:
+def standby(server: Server) -> Iterator[str]:
+    with lend_standby(server) as standby:
         yield standby.url
 
 
@@ -41,14 +35,14 @@ def superuser(server: Server, sql: str) -> None:
 
 
 @pytest.fixture
-def guarded_url(own_server: Server) -> Iterator[str]:
+def guarded_url(server: Server) -> Iterator[str]:
     """A role that needs a password and may do what it likes in the database ``guarded``."""
-    superuser(own_server, f"CREATE ROLE guarded LOGIN PASSWORD '{SECRET}'")
-    superuser(own_server, "CREATE DATABASE guarded OWNER guarded")
-    parts = urlsplit(socket_url(own_server, "guarded"))
+    superuser(server, f"CREATE ROLE guarded LOGIN PASSWORD '{SECRET}'")
+    superuser(server, "CREATE DATABASE guarded OWNER guarded")
+    parts = urlsplit(socket_url(server, "guarded"))
     yield parts._replace(netloc=f"guarded:{SECRET}@{parts.netloc.rpartition('@')[2]}").geturl()
-    superuser(own_server, "DROP DATABASE guarded WITH (FORCE)")
-    superuser(own_server, "DROP ROLE guarded")
+    superuser(server, "DROP DATABASE guarded WITH (FORCE)")
+    superuser(server, "DROP ROLE guarded")
 
 
 def closed_port() -> int:
@@ -121,24 +115,24 @@ def test_f32_a_missing_database_is_said_in_a_line(site: FaultySite, driver: str)
     assert (applied.returncode, "1 applied, 0 skipped" in applied.stdout) == (0, True)
 
 
-def test_f33_a_server_that_starts_later_is_waited_for(site: FaultySite, own_server: Server) -> None:
+def test_f33_a_server_that_starts_later_is_waited_for(site: FaultySite, server: Server) -> None:
     site.write("001_a.sql", "CREATE TABLE a (id int);\n")
-    superuser(own_server, "CREATE DATABASE late")
-    url = socket_url(own_server, "late")
-    own_server.leave()
+    superuser(server, "CREATE DATABASE late")
+    url = socket_url(server, "late")
+    server.leave()
     with proxy_before(url) as proxy:
         at_once = site.apply(DATABASE_URL=proxy.url(url))
         runner = site.start_apply("--wait-for-db", "60", DATABASE_URL=proxy.url(url))
         until(lambda: proxy.turned_away >= 3)
 
-        own_server.enter()
+        server.enter()
 
         applied = ended(runner)
     assert at_once.returncode == 9
     assert "The database cannot be reached" in at_once.stderr
     assert (applied.returncode, applied.stderr) == (0, "")
     assert "2 applied, 0 skipped" in applied.stdout
-    superuser(own_server, "DROP DATABASE late WITH (FORCE)")
+    superuser(server, "DROP DATABASE late WITH (FORCE)")
 
 
 def test_f33_a_closed_port_ends_the_run_at_once_and_after_the_wait(site: FaultySite) -> None:
@@ -197,18 +191,18 @@ def test_f33_the_wait_is_told_again_and_again(site: FaultySite) -> None:
     ],
 )
 def test_f33_waiting_ends_at_once_where_it_cannot_help(
-    site: FaultySite, own_server: Server, guarded_url: str, driver: str, user: str, database: str, said: str
+    site: FaultySite, server: Server, guarded_url: str, driver: str, user: str, database: str, said: str
 ) -> None:
-    superuser(own_server, "CREATE ROLE unable NOLOGIN PASSWORD 'secret'")
-    superuser(own_server, "CREATE DATABASE private")
-    superuser(own_server, "REVOKE CONNECT ON DATABASE private FROM public")
+    superuser(server, "CREATE ROLE unable NOLOGIN PASSWORD 'secret'")
+    superuser(server, "CREATE DATABASE private")
+    superuser(server, "REVOKE CONNECT ON DATABASE private FROM public")
     parts = urlsplit(guarded_url)
     url = parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}", path=f"/{database}").geturl()
 
     refused = site.apply("--wait-for-db", "50", DATABASE_URL=url, DRIVER=driver)
 
-    superuser(own_server, "DROP DATABASE private")
-    superuser(own_server, "DROP ROLE unable")
+    superuser(server, "DROP DATABASE private")
+    superuser(server, "DROP ROLE unable")
     assert refused.returncode == 9
     assert said in refused.stderr
     assert "Waiting" not in refused.stdout

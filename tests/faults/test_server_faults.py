@@ -18,12 +18,6 @@ from tests.servers import socket_url
 DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with lend_server() as server:
-        yield server
-
-
 @pytest.fixture
 def fresh_database(server: Server) -> Iterator[Elsewhere]:
     with lend_elsewhere(server) as database:

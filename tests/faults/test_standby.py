@@ -21,12 +21,6 @@ DRIVERS = pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 UNCONFIRMED = "committed on this server, but not confirmed by the standby: a failover now would lose it"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with lend_server() as server:
-        yield server
-
-
 @pytest.fixture
 def fresh_database(server: Server) -> Iterator[Elsewhere]:
     with lend_elsewhere(server) as database:
