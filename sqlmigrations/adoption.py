@@ -9,7 +9,7 @@ from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import UnsafePlan
 from sqlmigrations.plan import Plan, Step
-from sqlmigrations.sql.quoting import quote
+from sqlmigrations.quoting import quote
 from sqlmigrations.types import Finding, Severity, SqlMigration
 
 _SCHEMA_AND_NAME = 2

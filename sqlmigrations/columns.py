@@ -11,7 +11,7 @@ from types import MappingProxyType
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.guidance import dbshell
-from sqlmigrations.sql.quoting import quote_as_needed
+from sqlmigrations.quoting import quote_as_needed
 
 MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
 

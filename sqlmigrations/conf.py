@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 
 from sqlmigrations import routes
 from sqlmigrations.exceptions import ConfigurationError
+from sqlmigrations.quoting import quote
 from sqlmigrations.settings import Settings, problem, read
 from sqlmigrations.types import TRACKING_LABEL, Finding, OnMigrate, Route, Source
 
@@ -63,7 +64,7 @@ def table(name: str) -> str:
     values, _ = _read()
     # Wrong settings are told by the checks and commands, not by a failing import of the models.
     schema: str = values.get("schema", Settings().schema)
-    return '"{}"."{}"'.format(schema.replace('"', '""'), name)
+    return f"{quote(schema)}.{quote(name)}"
 
 
 def on_migrate() -> OnMigrate:

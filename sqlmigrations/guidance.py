@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 from types import MappingProxyType
 
+from sqlmigrations.quoting import literal
 from sqlmigrations.types import Blocker, ServerError
 
 APPLY = "python manage.py sqlmigrate_apply"
@@ -209,8 +210,8 @@ def repair(action: str, id: str, *options: str) -> str:
 
 def _way_free(blocker: Blocker) -> str:
     if not blocker.pid:
-        gid = (blocker.query or "...").replace("'", "''")
-        return f"End it: ROLLBACK PREPARED '{gid}' , or COMMIT PREPARED, by a superuser or the role that made it."
+        gid = literal(blocker.query or "...")
+        return f"End it: ROLLBACK PREPARED {gid} , or COMMIT PREPARED, by a superuser or the role that made it."
     return (
         f"Wait until pid {blocker.pid} has ended its transaction, or end it with  "
         f"SELECT pg_terminate_backend({blocker.pid}) , or choose a quieter time."

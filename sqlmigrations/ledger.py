@@ -13,7 +13,7 @@ from typing import Any
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.columns import MAKES_THEM, check_complete
 from sqlmigrations.exceptions import ConfigurationError, ForeignTable
-from sqlmigrations.sql.quoting import quote
+from sqlmigrations.quoting import quote
 from sqlmigrations.testimony import ROW, TELLING, Trace
 from sqlmigrations.types import Applied, SqlMigration
 

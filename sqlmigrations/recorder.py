@@ -15,8 +15,8 @@ from sqlmigrations.ledger import EVENTS, Ledger
 from sqlmigrations.parser import sql_checksum
 from sqlmigrations.plan import Step
 from sqlmigrations.pooling import session_lost
+from sqlmigrations.quoting import literal, quote
 from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, Ran, RowRemoved, RunMark, Settled, Telling
-from sqlmigrations.sql.quoting import literal, quote
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Pooling, ServerError, SqlFile
 

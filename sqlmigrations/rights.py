@@ -11,7 +11,7 @@ from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import ConfigurationError, SqlMigrationsError, StatementFailed
 from sqlmigrations.ledger import EVENTS, LEDGER, TEXTS, Ledger, Tracking
-from sqlmigrations.sql.quoting import quote
+from sqlmigrations.quoting import quote
 from sqlmigrations.types import Applied, ServerError
 
 Need = tuple[str, str]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from sqlmigrations.guidance import APPLY, dbshell, repair
-from sqlmigrations.sql.quoting import literal
+from sqlmigrations.quoting import literal
 from sqlmigrations.types import TRACKING_LABEL, Finding, MigrationStatus, Severity, State
 
 Key = tuple[str, str]
