@@ -1,1 +1,1 @@
-"""Measurements of whole runs beside other tools; ``python benchmarks/apply.py``."""
+"""Measurements beside other tools, one module per question; ``python -m benchmarks`` asks them all."""

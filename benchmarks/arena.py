@@ -1,20 +1,20 @@
-"""The one server all contestants meet on: empty databases, processes timed from start to end."""
+"""The one server all contestants meet on: empty databases, and what a process costs the server beside itself."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import tempfile
-import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import psycopg2
 
+from benchmarks.backends import Backends, private_mb
+from benchmarks.process import Invocation, Measured, measure
 from project.embedded.server import Server
 
 
@@ -32,33 +32,10 @@ class Address:
         """For every program that speaks through libpq."""
         return {"PGHOST": self.host, "PGPORT": self.port, "PGUSER": self.user, "PGDATABASE": self.database}
 
-
-@dataclass(frozen=True)
-class Invocation:
-    """A process to be run: arguments, working directory, what its environment has beside ours."""
-
-    arguments: Sequence[object]
-    folder: Path
-    environment: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one process cost.
-
-    Attributes:
-        seconds: Wall clock, start of the process to its end.
-        cpu_seconds: User and system time of the process, not of the server.
-        peak_mb: Largest resident set.
-    """
-
-    seconds: float
-    cpu_seconds: float
-    peak_mb: float
-
-
-class RunFailed(Exception):
-    """A contestant ended with an error, or did not do what it was asked to; the message has its last words."""
+    @property
+    def url(self) -> str:
+        """For what takes no other form; ``postgresql`` may have to be followed by the name of a driver."""
+        return f"postgresql://{self.user}@/{self.database}?host={self.host}&port={self.port}"
 
 
 class Arena:
@@ -67,6 +44,9 @@ class Arena:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._host = str(server.enter())
+        if server.pid is None:
+            raise RuntimeError("the server of the benchmarks has no pid")
+        self._backends = Backends(server.pid)
 
     @contextmanager
     def database(self) -> Iterator[Address]:
@@ -74,13 +54,34 @@ class Arena:
         name = f"b_{uuid.uuid4().hex[:12]}"
         self._administer(f"CREATE DATABASE {name}", "CHECKPOINT")
         try:
-            yield Address(self._host, self._server.port, self._server.user, name)
+            yield self._address(name)
         finally:
             self._administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def run(self, invocation: Invocation, database: Address, limit_s: float = 600) -> Measured:
+        """Run a process that works on a database, and look at the server's side as well.
+
+        Raises:
+            RunFailed: It ended with another code than 0.
+            TookTooLong: It was ended because its time was up.
+        """
+        with self._backends.watched(database.database) as spent:
+            measured = measure(invocation, limit_s)
+        beyond_idle = max(0.0, spent.peak_mb - self._idle_mb)
+        return replace(measured, server_cpu_seconds=spent.cpu_seconds, server_peak_mb=beyond_idle)
 
     def version(self) -> str:
         """The server's."""
         return str(query(self._address("postgres"), "SHOW server_version").split()[0])
+
+    @cached_property
+    def _idle_mb(self) -> float:
+        where = self._address("postgres")
+        connection = psycopg2.connect(host=where.host, port=where.port, user=where.user, dbname=where.database)
+        try:
+            return private_mb(connection.info.backend_pid)
+        finally:
+            connection.close()
 
     def _address(self, name: str) -> Address:
         return Address(self._host, self._server.port, self._server.user, name)
@@ -113,29 +114,3 @@ def query(address: Address, sql: str) -> str:
             return str(cursor.fetchall()[0][0]) if cursor.description else ""
     finally:
         connection.close()
-
-
-def measure(invocation: Invocation) -> Measured:
-    """Run a process to its end.
-
-    Raises:
-        RunFailed: It ended with another code than 0.
-    """
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [str(argument) for argument in invocation.arguments],
-            cwd=invocation.folder,
-            env={**os.environ, **invocation.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            output.seek(0)
-            said = output.read().decode(errors="replace").strip().splitlines()
-            raise RunFailed(said[-1] if said else f"exit code {process.returncode}")
-    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

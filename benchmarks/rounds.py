@@ -1,0 +1,90 @@
+"""Rounds in which the contestants take turns, so that a busy moment of the machine meets all of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from benchmarks.peers.contestant import Contestant
+from benchmarks.process import Measured, RunFailed, TookTooLong
+
+Play = Callable[[Contestant], Measured]
+
+
+@dataclass
+class Row:
+    """A contestant with what was measured of it.
+
+    Attributes:
+        contestant: Who it is.
+        version: Which of it.
+        missing: Why it does not play at all.
+        played: Its rounds by the name of what was played.
+        failures: Why there are none, likewise; what fails once is not played again.
+    """
+
+    contestant: Contestant
+    version: str = ""
+    missing: str = ""
+    played: dict[str, list[Measured]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def median(self, play: str, what: str = "seconds") -> float | None:
+        """Of a field of ``Measured``; none where nothing was measured."""
+        rounds = self.played.get(play)
+        return median(getattr(measured, what) for measured in rounds) if rounds else None
+
+
+def interleave(rows: Sequence[Row], plays: Mapping[str, Play], rounds: int, enough_s: float) -> None:
+    """Have everyone play everything in each round.
+
+    Args:
+        rows: Who plays; what they did is added there.
+        plays: What is played, by name.
+        rounds: How often.
+        enough_s: Whoever has had so many seconds for one play plays it no more.
+    """
+    for number in range(1, rounds + 1):
+        for name, play in plays.items():
+            for row in rows:
+                if not row.missing and name not in row.failures and _had(row, name) < enough_s:
+                    _tell(f"{name}, round {number} of {rounds}: {row.contestant.name}")
+                    _play(row, name, play)
+
+
+def notes(rows: Sequence[Row], rounds: int) -> list[str]:
+    """What a reader of the table has to know about some of its cells, as items of a list."""
+    said = [f"* {row.contestant.name} {row.missing}." for row in rows if row.missing]
+    said += [f"* {row.contestant.name}, {play}: {why}." for row in rows for play, why in row.failures.items()]
+    fewer: dict[int, list[str]] = {}
+    for row in rows:
+        for play, played in row.played.items():
+            if len(played) < rounds and play not in row.failures:
+                fewer.setdefault(len(played), []).append(f"{row.contestant.name} ({play})")
+    said += [
+        f"* Played {count} of {rounds} rounds, because they take long: {', '.join(who)}."
+        for count, who in fewer.items()
+    ]
+    return said
+
+
+def _had(row: Row, play: str) -> float:
+    return sum(measured.seconds for measured in row.played.get(play, ()))
+
+
+def _play(row: Row, name: str, play: Play) -> None:
+    started = time.perf_counter()
+    try:
+        row.played.setdefault(name, []).append(play(row.contestant))
+    except TookTooLong as over:
+        row.failures[name] = f"ended after {over.seconds:.0f} s"
+    except RunFailed as failed:
+        row.failures[name] = f"failed: {failed}"
+    _tell(f"  {time.perf_counter() - started:.1f} s {row.failures.get(name, '')}")
+
+
+def _tell(progress: str) -> None:
+    print(progress, file=sys.stderr, flush=True)
