@@ -110,7 +110,8 @@ def sql_checksum(file: SqlFile, settled: Directives | None = None) -> str:
         return ""
     try:
         found = [
-            f"{token.kind.name}\x1f{token.value if token.kind is TokenKind.WORD else token.text}\x1e"
+            # _name_ is what name looks up, in more time than all the rest of it takes.
+            f"{token.kind._name_}\x1f{token.value if token.kind is TokenKind.WORD else token.text}\x1e"
             for token in significant(file.text)
         ]
         if settled is None:

@@ -158,7 +158,8 @@ def compose(
         disagreements: What was found against them before.
         is_sound: Whether the scripts can be looked at one after the other.
     """
-    steps = tuple(_step(script, comparison, terms) for script in scripts)
+    begun = {entry.id: entry.progress for entry in comparison.entries if entry.progress is not None}
+    steps = tuple(_step(script, comparison, terms, begun.get(script.migration.id)) for script in scripts)
     notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
     linted, creates = hazards.find((s.script for s in steps), terms.allow) if is_sound else ([], {})
     secrets = terms.credentials.union(*(step.passwords for step in steps))
@@ -185,10 +186,9 @@ def for_recording(plan: Plan) -> Plan:
     return replace(plan, disagreements=(*plan.disagreements, *found), dangers=(), warnings=())
 
 
-def _step(script: Script, comparison: Comparison, terms: Terms) -> Step:
+def _step(script: Script, comparison: Comparison, terms: Terms, progress: Progress | None) -> Step:
     own = script.directives
     own_passwords = passwords(script)
-    progress = next((e.progress for e in comparison.entries if e.migration is script.migration), None)
     return Step(
         script=script,
         late=progress is None and comparison.overtaken_by(script.migration) is not None,

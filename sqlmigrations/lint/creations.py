@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlmigrations.lint.alterations import actions, new_column
 from sqlmigrations.lint.literals import code_in
 from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.sql.reading import Name, Reader, find, is_word
-from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.scanner import REMEMBERED_LENGTH, REMEMBERED_STATEMENTS, Statement
 from sqlmigrations.sql.statements import sets
 
 _OPENS = re.compile(r"(?:create|alter|drop|do|select|with)\b", re.IGNORECASE)
@@ -77,8 +78,13 @@ class Removed:
         return bool(_keys(creation) & self.names) or (self.drops and creation.kind in _CARRIED_OFF)
 
 
-def creations(statement: Statement) -> Iterator[Creation]:
+def creations(statement: Statement) -> tuple[Creation, ...]:
     """What one statement creates."""
+    length = statement.end - statement.start
+    return _remembered_creations(statement) if length <= REMEMBERED_LENGTH else tuple(_creations(statement))
+
+
+def _creations(statement: Statement) -> Iterator[Creation]:
     source = statement.source
     opening = _OPENS.match(source, statement.start)
     if opening is None:
@@ -92,6 +98,10 @@ def creations(statement: Statement) -> Iterator[Creation]:
         yield from _do(statement)
     elif word in {"select", "with"} and _INTO.search(source, statement.start, statement.end):
         yield from _select_into(statement)
+
+
+# Who asks what a file creates asks next which of it fails where it exists already.
+_remembered_creations = lru_cache(REMEMBERED_STATEMENTS)(lambda statement: tuple(_creations(statement)))
 
 
 def _create(statement: Statement) -> Iterator[Creation]:

@@ -45,7 +45,7 @@ _FREE = frozenset((
 ))
 # fmt: on
 # Most that is created has none of these words in it, and need not be taken apart.
-_OTHERS = re.compile(r"(?i)references|partition|create")
+_OTHERS = re.compile(r"(?ai)\b(?:references|partition|create)\b")
 _NEW = frozenset((("CREATE", "TABLE"), ("CREATE", "SCHEMA")))
 
 

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Every rule asks for the tokens of the statement at hand; longer statements are few, and their tokens many.
-_REMEMBERED_STATEMENTS, _REMEMBERED_LENGTH = 64, 8_000
+REMEMBERED_STATEMENTS, REMEMBERED_LENGTH = 64, 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Statement:
 
     def tokens(self) -> tuple[Token, ...]:
         """Its significant tokens, offsets counted in ``source``, the closing semicolon left out."""
-        read = _tokens_of if self.end - self.start > _REMEMBERED_LENGTH else _remembered_tokens_of
+        read = _tokens_of if self.end - self.start > REMEMBERED_LENGTH else _remembered_tokens_of
         return read(self.source, self.start, self.end)
 
 
@@ -69,7 +69,7 @@ def _tokens_of(source: str, start: int, end: int) -> tuple[Token, ...]:
     return found[:-1] if found[-1].text == ";" else found
 
 
-_remembered_tokens_of = lru_cache(_REMEMBERED_STATEMENTS)(_tokens_of)
+_remembered_tokens_of = lru_cache(REMEMBERED_STATEMENTS)(_tokens_of)
 
 
 @dataclass(frozen=True, slots=True)
