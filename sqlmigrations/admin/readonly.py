@@ -24,7 +24,7 @@ from sqlmigrations.ledger import EVENTS, LEDGER
 from sqlmigrations.models import SchemaMigration, SchemaMigrationEvent, SchemaMigrationText
 
 # ``label.NNN_slug``, with or without .sql.
-_NAMED = re.compile(r"(?P<label>\w+)\.(?P<name>[0-9]\S*?)(\.sql)?")
+_NAMED = re.compile(r"(?P<label>\w+)\.(?P<number>[0-9]{1,18})(?P<slug>(_\S*?)?)(\.sql)?")
 
 
 class Listing(ChangeList):
@@ -37,9 +37,13 @@ class Listing(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """The rows of one page; what belongs to them in other tables is looked up for these rows alone."""
         super().get_results(request)
-        rows = list(self.result_list)
+        rows = self.rows()
         cast(ReadOnlyAdmin, self.model_admin).complete(request, rows)
         self.result_list = rows
+
+    def rows(self) -> list[Any]:
+        """Those of the page."""
+        return list(self.result_list)
 
     def url_for_result(self, result: models.Model) -> str:
         """The page of a row."""
@@ -128,10 +132,16 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Finds ``label.NNN_slug``, too, the way commands and messages name a migration."""
+        """Finds ``label.NNN_slug``, too, the way commands and messages name a migration: by the index on its key."""
         if named := _NAMED.fullmatch(search_term.strip()):
-            return queryset.filter(label=named["label"], name__startswith=named["name"]), False
-        return super().get_search_results(request, queryset, search_term)
+            known = {"label": named["label"], "key": str(int(named["number"]))}
+            return queryset.filter(**known, name__startswith=f"{named['number']}{named['slug']}"), False
+        searched = self.searched(request, queryset) if search_term.strip() else queryset
+        return super().get_search_results(request, searched, search_term)
+
+    def searched(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Where parts of words are looked for: everywhere."""
+        return queryset
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

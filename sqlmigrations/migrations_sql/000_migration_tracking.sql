@@ -52,7 +52,15 @@ CREATE TABLE IF NOT EXISTS schema_migration_events (
 );
 
 CREATE INDEX IF NOT EXISTS schema_migration_events_label_key_idx ON schema_migration_events (label, key);
-CREATE INDEX IF NOT EXISTS schema_migration_events_run_id_idx ON schema_migration_events (run_id);
+-- Lists of events show the newest first: each has its order from the index of its filter, and its ids, too, so that no
+-- row is read that is not shown, however many there are. What follows a filter is the order of time; see admin/window.py.
+CREATE INDEX IF NOT EXISTS schema_migration_events_happened_at_idx ON schema_migration_events (happened_at, id);
+CREATE INDEX IF NOT EXISTS schema_migration_events_label_idx ON schema_migration_events (label, happened_at, id);
+CREATE INDEX IF NOT EXISTS schema_migration_events_run_id_idx ON schema_migration_events (run_id, happened_at, id);
+-- Failures and decisions, the last runs on the status page, and what status -v 2 compares with the rows. Single
+-- statements, of which there can be a thousand to a file, are found without, for nearly every event is one.
+CREATE INDEX IF NOT EXISTS schema_migration_events_event_idx ON schema_migration_events (event, happened_at, id)
+ WHERE event NOT IN ('statement_started', 'statement_finished');
 
 COMMENT ON TABLE schema_migration_events IS 'What happened to SQL migrations, when and by whom; rows are only ever added';
 
