@@ -10,10 +10,10 @@ import sys
 import traceback
 from typing import Any
 
-from benchmarks import apply, machine
+from benchmarks import apply, load, machine
 from benchmarks.question import Question, end_in_order
 
-QUESTIONS: tuple[Question[Any], ...] = (machine.QUESTION, apply.QUESTION)
+QUESTIONS: tuple[Question[Any], ...] = (machine.QUESTION, apply.QUESTION, load.QUESTION)
 
 
 def main() -> None:

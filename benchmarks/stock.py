@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+STATES = {
+    "applied": "all applied",
+    "modified": "a tenth modified",
+    "missing": "files of all other rows gone",
+    "pending": "all pending",
+}
+
 # Every tenth file deserves a word of the lint: what it indexes was made by a file before it.
 MIGRATION = """\
 -- Makes room for what step {number} of this benchmark keeps.
@@ -128,3 +135,17 @@ def tell(cursor: Any, scale: Scale) -> Iterator[int]:
         cursor.execute(EVENTS.format(each=1), {**portion, "labels": "^gone"})
         cursor.execute(EVENTS.format(each=scale.events), {**portion, "labels": "^app"})
         yield min(begun + 999, last) - first + 1
+
+
+def forget(cursor: Any, state: str) -> None:
+    """Makes the ledger disagree with the files in the way that the name of a state says."""
+    if state == "modified":
+        cursor.execute("DELETE FROM schema_migrations WHERE label ~ '^gone'")
+        changed = "UPDATE schema_migrations SET checksum = encode(sha256(name::bytea), 'hex')"
+        cursor.execute(f"{changed} WHERE label ~ '^app' AND version %% 10 = 0", [])
+    elif state == "missing":
+        # Below the highest number that each app has a file for.
+        cursor.execute(
+            "UPDATE schema_migrations SET label = 'app_' || right(label, 2), key = '0' || key, version = 0"
+            " WHERE label ~ '^gone'"
+        )
