@@ -10,10 +10,17 @@ import sys
 import traceback
 from typing import Any
 
-from benchmarks import apply, load, machine
+from benchmarks import apply, link, load, machine, rerun, volume
 from benchmarks.question import Question, end_in_order
 
-QUESTIONS: tuple[Question[Any], ...] = (machine.QUESTION, apply.QUESTION, load.QUESTION)
+QUESTIONS: tuple[Question[Any], ...] = (
+    machine.QUESTION,
+    apply.QUESTION,
+    link.QUESTION,
+    rerun.QUESTION,
+    volume.QUESTION,
+    load.QUESTION,
+)
 
 
 def main() -> None:

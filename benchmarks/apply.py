@@ -38,16 +38,23 @@ def answer(sizes: Sizes, stage: Stage) -> str:
     work = stage.workload(one_table_each(sizes.files))
     few, more = (stage.workload(one_table_each(files)) for files in (10, 20))
     plays = {
-        BESIDE: lambda contestant: applied(stage, work, contestant),
-        AWAY: lambda contestant: applied(stage, work, contestant, NETWORK_S),
+        BESIDE: lambda contestant: applied(stage, work, contestant, None, sizes.files),
+        AWAY: lambda contestant: applied(stage, work, contestant, NETWORK_S, sizes.files),
     }
     interleave(rows, plays, sizes.rounds, ENOUGH_S)
     interleave(rows, {TRIPS: lambda contestant: _for_one_file(stage, few, more, contestant)}, 1, ENOUGH_S)
     return _report(rows, sizes)
 
 
-def applied(stage: Stage, work: Workload, contestant: Contestant, network_s: float | None = None) -> Measured:
+def applied(stage: Stage, work: Workload, contestant: Contestant, network_s: float | None, tables: int) -> Measured:
     """One run on an empty database; its round trips are counted where a network is between.
+
+    Args:
+        stage: Where it is played.
+        work: What is applied.
+        contestant: By whom.
+        network_s: What is added to every round trip; none where nobody stands between.
+        tables: How many tables it has to make.
 
     Raises:
         RunFailed: It failed, or did not make the tables.
@@ -60,13 +67,13 @@ def applied(stage: Stage, work: Workload, contestant: Contestant, network_s: flo
             with counted(database, network_s) as (address, counter):
                 measured = stage.arena.run(settled.apply(address), database)
             measured = replace(measured, round_trips=counter.round_trips)
-        _expect_tables(database, len(work.scripts))
+        _expect_tables(database, tables)
     return measured
 
 
 def _for_one_file(stage: Stage, few: Workload, more: Workload, contestant: Contestant) -> Measured:
     """What more files take beyond few, so that start-up does not count."""
-    first, second = (applied(stage, work, contestant, 0) for work in (few, more))
+    first, second = (applied(stage, work, contestant, 0, len(work.scripts)) for work in (few, more))
     trips = (second.round_trips - first.round_trips) / (len(more.scripts) - len(few.scripts))
     return replace(second, round_trips=trips)
 
@@ -111,7 +118,7 @@ def _report(rows: list[Row], sizes: Sizes) -> str:
         table(headings, lines),
         "",
         *_in_short(by_class.get(Ours), loop, by_class.get(Dbmate), sizes.files),
-        *notes(rows, sizes.rounds),
+        *notes(rows, [BESIDE, AWAY], sizes.rounds),
     ]
     return "\n".join(said).rstrip()
 

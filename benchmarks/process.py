@@ -129,4 +129,5 @@ def _surroundings() -> dict[str, str]:
 def _last_words(output: int) -> str:
     os.lseek(output, max(0, os.lseek(output, 0, os.SEEK_END) - 4000), os.SEEK_SET)
     lines = os.read(output, 4000).decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""
+    named = [line for line in lines if "error" in line.lower()]
+    return (named or lines or [""])[-1].strip().rstrip(".")

@@ -18,16 +18,22 @@ _CHUNK = 65536
 
 
 class Counter:
-    """Round trips of all connections so far, those of the logins included: a client speaks after the server did."""
+    """Connections so far and their round trips, one for each login included: a client speaks after the server did."""
 
     def __init__(self) -> None:
         self.round_trips = 0
+        self.connections = 0
         self._lock = threading.Lock()
 
     def one_more(self) -> None:
         """Called by the thread of each connection."""
         with self._lock:
             self.round_trips += 1
+
+    def connected(self) -> None:
+        """Called for each connection."""
+        with self._lock:
+            self.connections += 1
 
 
 @contextmanager
@@ -52,6 +58,7 @@ def _accept(listener: socket.socket, address: Address, counter: Counter, round_t
             client, _ = listener.accept()
         except OSError:
             return  # the block has been left
+        counter.connected()
         server = socket.socket(socket.AF_UNIX)
         server.connect(f"{address.host}/.s.PGSQL.{address.port}")
         threading.Thread(target=_carry, args=(client, server, counter, round_trip_s), daemon=True).start()

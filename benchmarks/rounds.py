@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.peers.contestant import Contestant
 from benchmarks.process import Measured, RunFailed, TookTooLong
+from benchmarks.report import number
 
 Play = Callable[[Contestant], Measured]
 
@@ -23,6 +24,7 @@ class Row:
         version: Which of it.
         missing: Why it does not play at all.
         played: Its rounds by the name of what was played.
+        over: After how many seconds it was ended, likewise.
         failures: Why there are none, likewise; what fails once is not played again.
     """
 
@@ -31,6 +33,11 @@ class Row:
     missing: str = ""
     played: dict[str, list[Measured]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    over: dict[str, float] = field(default_factory=dict)
+
+    def seconds(self, play: str) -> str:
+        """The median as a cell of a table, or how long it was waited for."""
+        return f"> {self.over[play]:.0f}" if play in self.over else number(self.median(play))
 
     def median(self, play: str, what: str = "seconds") -> float | None:
         """Of a field of ``Measured``; none where nothing was measured."""
@@ -47,28 +54,33 @@ def interleave(rows: Sequence[Row], plays: Mapping[str, Play], rounds: int, enou
         rounds: How often.
         enough_s: Whoever has had so many seconds for one play plays it no more.
     """
-    for number in range(1, rounds + 1):
+    for this in range(1, rounds + 1):
         for name, play in plays.items():
             for row in rows:
                 if not row.missing and name not in row.failures and _had(row, name) < enough_s:
-                    _tell(f"{name}, round {number} of {rounds}: {row.contestant.name}")
+                    _tell(f"{name}, round {this} of {rounds}: {row.contestant.name}")
                     _play(row, name, play)
 
 
-def notes(rows: Sequence[Row], rounds: int) -> list[str]:
-    """What a reader of the table has to know about some of its cells, as items of a list."""
-    said = [f"* {row.contestant.name} {row.missing}." for row in rows if row.missing]
-    said += [f"* {row.contestant.name}, {play}: {why}." for row in rows for play, why in row.failures.items()]
+def notes(rows: Sequence[Row], plays: Collection[str], rounds: int) -> list[str]:
+    """What a reader of a table has to know about some of its cells, as items of a list.
+
+    Args:
+        rows: Those of the table.
+        plays: What the table shows.
+        rounds: How many were wanted.
+    """
+    said = [f"* {row.contestant.name}: {row.missing}." for row in rows if row.missing]
     fewer: dict[int, list[str]] = {}
     for row in rows:
-        for play, played in row.played.items():
-            if len(played) < rounds and play not in row.failures:
-                fewer.setdefault(len(played), []).append(f"{row.contestant.name} ({play})")
-    said += [
+        said += [f"* {row.contestant.name}, {play}: {row.failures[play]}." for play in plays if play in row.failures]
+        for play in plays:
+            if 0 < len(row.played.get(play, ())) < rounds and play not in row.failures:
+                fewer.setdefault(len(row.played[play]), []).append(f"{row.contestant.name} ({play})")
+    return said + [
         f"* Played {count} of {rounds} rounds, because they take long: {', '.join(who)}."
-        for count, who in fewer.items()
+        for count, who in sorted(fewer.items())
     ]
-    return said
 
 
 def _had(row: Row, play: str) -> float:
@@ -81,6 +93,7 @@ def _play(row: Row, name: str, play: Play) -> None:
         row.played.setdefault(name, []).append(play(row.contestant))
     except TookTooLong as over:
         row.failures[name] = f"ended after {over.seconds:.0f} s"
+        row.over[name] = over.seconds
     except RunFailed as failed:
         row.failures[name] = f"failed: {failed}"
     _tell(f"  {time.perf_counter() - started:.1f} s {row.failures.get(name, '')}")

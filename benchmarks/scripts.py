@@ -35,4 +35,9 @@ def one_table_each(files: int) -> Sequence[Script]:
     return [Script(number, table(number)) for number in range(1, files + 1)]
 
 
+def all_in_one(tables: int) -> Sequence[Script]:
+    """One migration with as many tables."""
+    return [Script(1, "".join(table(number) for number in range(1, tables + 1)))]
+
+
 COUNT_TABLES = "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname ~ '^bench_[0-9]+$'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,10 @@ class Workload:
             settled.write(self.scripts)
         return settled
 
+    def drop(self) -> None:
+        """Give the room on the disk back."""
+        shutil.rmtree(self._folder)
+
 
 class Stage:
     """Gone with the block that opened it.
@@ -61,7 +66,11 @@ class Stage:
 
     def workload(self, scripts: Sequence[Script]) -> Workload:
         """Migrations for all."""
-        return Workload(Path(tempfile.mkdtemp(dir=self.folder)), scripts)
+        return Workload(self.room(), scripts)
+
+    def room(self) -> Path:
+        """A new folder for files."""
+        return Path(tempfile.mkdtemp(dir=self.folder))
 
     def _competes(self, contestant: type[Contestant]) -> bool:
         return not self._only or contestant.__name__.lower() in self._only
