@@ -138,7 +138,9 @@ class Executor(Premises):
             self._refuse(plan)
             self._interruption.check()
             attempts = self.settings.lock_attempts
-            with Run(plan, self._mark(), self.ledger, bench, lock, options.mode, attempts).closing() as run:
+            mark, mode, audience = self._mark(), options.mode, options.audience
+            run = Run(plan, mark, self.ledger, bench, lock, mode, attempts, audience=audience)
+            with run.closing():
                 yield run
 
     def _refuse_block(self) -> None:

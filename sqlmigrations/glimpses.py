@@ -65,7 +65,7 @@ def awaited(holder: object, *, is_orphan: bool) -> str:
 
 
 def account(glimpse: Glimpse, file_s: float) -> str:
-    """``statement 3 of 7, 12 s, building index: scanning table 41 %``, or who is waited for.
+    """``statement 3 of 7, 12 s, building index: scanning table 41 %``, ``statements 4 to 12``, or who is waited for.
 
     Args:
         glimpse: What was seen.
@@ -73,7 +73,10 @@ def account(glimpse: Glimpse, file_s: float) -> str:
     """
     is_long = glimpse.elapsed_s >= _LONG_S
     taken = duration(glimpse.elapsed_s) if is_long else f"{duration(file_s)} so far"
-    parts = [f"statement {glimpse.number:,} of {glimpse.total:,}", taken]
+    which = f"statement {glimpse.number:,}"
+    if glimpse.last is not None:
+        which = f"statements {glimpse.number:,} to {glimpse.last:,}"
+    parts = [f"{which} of {glimpse.total:,}", taken]
     if glimpse.phase:
         parts.append(glimpse.phase + ("" if glimpse.percent is None else f" {glimpse.percent:.0f} %"))
     told = ", ".join(parts)

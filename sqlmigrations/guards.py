@@ -1,31 +1,19 @@
-"""Looks whether the index is sound that a CREATE INDEX IF NOT EXISTS may have passed over."""
+"""Looks whether the indexes are sound that a CREATE INDEX IF NOT EXISTS may have passed over."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from sqlmigrations import stops
 from sqlmigrations.backends import catalog
 from sqlmigrations.backends.base import Queries
-from sqlmigrations.plan import Step
 from sqlmigrations.resume.confirmation import confirm
-from sqlmigrations.resume.effects import EffectKind, effect
+from sqlmigrations.resume.effects import Effect, EffectKind, effect
 from sqlmigrations.resume.verdicts import Problem
 from sqlmigrations.sql.scanner import Statement
 
 # Most statements are none of these: they are not taken apart. A comment may stand between the words.
 _OPENING = re.compile(r"(?ai)create(?:\s+unique)?\s*(?:\bindex\b|--|/\*)")
-
-
-def check(queries: Queries, step: Step, statement: Statement) -> None:
-    """Refuses a statement of a transaction that is not committed yet.
-
-    Raises:
-        MigrationFailed: The index of that name is invalid, or is none of this table.
-        StatementFailed: The connection is gone.
-    """
-    if problem := passed_over(queries, statement):
-        raise stops.unsound(step, statement, problem)
 
 
 def passed_over(queries: Queries, statement: Statement) -> Problem | None:
@@ -38,9 +26,22 @@ def passed_over(queries: Queries, statement: Statement) -> Problem | None:
     Raises:
         StatementFailed: The connection is gone.
     """
+    wanted = _guarded(statement)
+    return confirm(wanted, None, catalog.observe(queries, wanted)) if wanted else None
+
+
+def are_sound(queries: Queries, statements: Iterable[Statement]) -> bool:
+    """Whether nothing is wrong with the indexes of several statements; ``False`` also where one query cannot tell.
+
+    Raises:
+        StatementFailed: The connection is gone.
+    """
+    wanted = [effect for effect in map(_guarded, statements) if effect]
+    return not wanted or catalog.has_indexes(queries, wanted)
+
+
+def _guarded(statement: Statement) -> Effect | None:
     if not _OPENING.match(statement.source, statement.start):
         return None
     wanted = effect(statement)
-    if wanted.kind is not EffectKind.CREATE_INDEX or not wanted.guarded:
-        return None
-    return confirm(wanted, None, catalog.observe(queries, wanted))
+    return wanted if wanted.kind is EffectKind.CREATE_INDEX and wanted.guarded else None

@@ -21,7 +21,6 @@ from sqlmigrations.exceptions import (
     SqlMigrationsError,
     StatementFailed,
 )
-from sqlmigrations.failure import transaction_ended
 from sqlmigrations.guidance import APPLY, STATUS
 from sqlmigrations.history import History
 from sqlmigrations.interruption import Interruption
@@ -29,7 +28,7 @@ from sqlmigrations.ledger import Ledger, Tracking
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import Recorder
-from sqlmigrations.records import AlreadyRecorded, Claim, NotRecorded, RunMark
+from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import Applied, Direction, Outcome, Result
 
@@ -142,10 +141,6 @@ class Guest:
                 return
             self._history.open(self._session.connection, self._steps, step.direction.value)
             transaction.apply(place, step, 1)
-        except NotRecorded:
-            # What it did to the session took effect with it.
-            self._recorder.withdraw(self._open(0).connection, Claim(step, "", self._session.pid))
-            raise self._ended(transaction_ended(step)) from None
         except ConnectionLost as lost:
             raise self._kept_nothing(step, lost.failure) from None
         except MigrationFailed as failure:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlmigrations.run import RunMode
 from sqlmigrations.target import EVERYTHING, Target
+from sqlmigrations.types import Audience
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Options:
         allow_late: Whether a number below an applied one may run.
         lock_wait_ms: How long to wait for another run; ``None`` takes the setting.
         wait_for_db_s: How long to wait for the server, seconds.
+        audience: Who follows the files statement by statement.
     """
 
     target: Target = EVERYTHING
@@ -27,6 +29,7 @@ class Options:
     allow_late: bool = False
     lock_wait_ms: int | None = None
     wait_for_db_s: float = 0
+    audience: Audience = Audience.LATER
 
 
 DEFAULTS = Options()

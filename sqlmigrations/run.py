@@ -30,7 +30,7 @@ from sqlmigrations.resume.verdicts import Verdict
 from sqlmigrations.sql.statements import touches_session
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
-from sqlmigrations.types import Direction, Mode, Outcome, Result
+from sqlmigrations.types import Audience, Direction, Mode, Outcome, Result
 
 # How a statement was met of which no end was recorded.
 _SETTLED = {
@@ -68,6 +68,7 @@ class Run:
         mode: RunMode,
         attempts: int,
         recorder: Recorder | None = None,
+        audience: Audience = Audience.LATER,
     ) -> None:
         self.plan = plan
         self.mark = mark
@@ -78,6 +79,7 @@ class Run:
         self._lock = lock
         self._mode = mode
         self._attempts = attempts
+        self._audience = audience
         self._history = History(self._recorder, mark, plan.pooling, bench.session.role)
         self._watcher = Watcher(mark.database, self._history.watched)
 
@@ -195,7 +197,7 @@ class Run:
 
     def _attempt(self, step: Step, attempt: int) -> tuple[Result, str]:
         session, reopen, settled = self._bench.session, self._bench.renew, None
-        place = Workplace(session, self._lock, self._recorder, self.mark, self._watcher, reopen)
+        place = Workplace(session, self._lock, self._recorder, self.mark, self._watcher, reopen, self._audience)
         if step.founds:
             transaction.found(place, step)
         elif self._mode is RunMode.FAKE:

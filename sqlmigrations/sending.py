@@ -1,4 +1,4 @@
-"""Sends the statements of a file, and keeps what they set from changing how the rest of it is sent or waits."""
+"""Sends one statement of a file, and keeps what it sets from changing how the rest is sent or waits."""
 
 from __future__ import annotations
 

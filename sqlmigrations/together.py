@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from sqlmigrations import guards, sending
+from sqlmigrations import sending
 from sqlmigrations.backends.locking import HELD
 from sqlmigrations.bookkeeping import Bookkeeper
+from sqlmigrations.dispatch import Dispatch, PassedOver, Refused
 from sqlmigrations.exceptions import StatementFailed
 from sqlmigrations.plan import Step
 from sqlmigrations.recorder import opening
@@ -72,35 +73,36 @@ def run(place: Workplace, step: Step, books: Bookkeeper, unit: Unit, done_checks
         LockLost: The migration lock is held no longer.
     """
     started = time.perf_counter()
-    timetable = patience.timetable(unit.statements, place.session.deadlock_timeout_ms, step.lock_timeout_ms)
     xid = _begin(place, books, unit)
-    sending.set_timeouts(place.connection, step, timetable.at(0))
-    for index, statement in enumerate(unit.statements):
-        try:
-            if 0 < index == timetable.turn:
-                sending.set_timeouts(place.connection, step, timetable.at(index))
-            transmit(place, step, unit, index, pid)
-            if problem := guards.passed_over(place.connection, statement):
-                place.connection.query("ROLLBACK")
-                raise RolledBack(statement, None, problem)
-            if sending.sets_timeouts(statement):
-                sending.set_timeouts(place.connection, step, timetable.at(index))
-        except StatementFailed as failed:
-            raise _rolled_back(place, statement, failed) from None
+    _run_statements(place, step, unit, pid)
     took_ms = round((time.perf_counter() - started) * 1000, 3)
     last = unit.statements[-1] if unit.statements else step.script.statements[unit.last - 1]
     try:
         books.advance_within(place.session, unit, done_checksum, took_ms, xid)
     except NotRecorded:
-        place.connection.query("ROLLBACK")
-        raise RolledBack(last, None, _ENDED, left=True) from None
+        raise _ended(place, last) from None
     except StatementFailed as failed:
         # A constraint that is checked at the end.
-        raise _rolled_back(place, last, failed) from None
+        raise _rolled_back(place, last, failed.server) from None
     try:
         place.connection.query("COMMIT")
     except StatementFailed as failed:
         raise Lost(failed, xid) if failed.server.lost else RolledBack(last, failed.server) from None
+
+
+def _run_statements(place: Workplace, step: Step, unit: Unit, pid: int) -> None:
+    timetable = patience.timetable(unit.statements, place.session.deadlock_timeout_ms, step.lock_timeout_ms)
+    sending.set_timeouts(place.connection, step, timetable.at(0))
+    dispatch = Dispatch(place.connection, place.watcher, step, pid, place.audience, unit.number(0) - 1)
+    try:
+        dispatch.send(unit.statements, timetable)
+    except Refused as refused:
+        raise _rolled_back(place, refused.statement, refused.server) from None
+    except PassedOver as passed:
+        place.connection.query("ROLLBACK")
+        raise RolledBack(passed.statement, None, passed.problem) from None
+    except NotRecorded:
+        raise _ended(place, unit.statements[-1]) from None
 
 
 def transmit(place: Workplace, step: Step, unit: Unit, index: int, pid: int) -> None:
@@ -124,8 +126,13 @@ def _begin(place: Workplace, books: Bookkeeper, unit: Unit) -> str:
     return str(xid)
 
 
-def _rolled_back(place: Workplace, statement: Statement, failed: StatementFailed) -> Exception:
-    if failed.server.lost:
-        return failed
+def _rolled_back(place: Workplace, statement: Statement, server: ServerError) -> Exception:
+    if server.lost:
+        return StatementFailed(server)
     place.connection.query("ROLLBACK")
-    return RolledBack(statement, failed.server)
+    return RolledBack(statement, server)
+
+
+def _ended(place: Workplace, statement: Statement) -> RolledBack:
+    place.connection.query("ROLLBACK")
+    return RolledBack(statement, None, _ENDED, left=True)

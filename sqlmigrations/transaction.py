@@ -1,4 +1,4 @@
-"""One file in one transaction: row first, statements singly, row completed, COMMIT, and the truth about it."""
+"""One file in one transaction: row first, its statements, row completed, COMMIT, and the truth about it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from sqlmigrations import guards, sending
+from sqlmigrations import stops
 from sqlmigrations.backends import fate
 from sqlmigrations.backends.base import Connection
 from sqlmigrations.backends.fate import Fate
 from sqlmigrations.backends.locking import HeldLock
 from sqlmigrations.backends.postgresql import Session
 from sqlmigrations.backends.watcher import Watcher
+from sqlmigrations.dispatch import Dispatch, PassedOver, Refused
 from sqlmigrations.exceptions import DatabaseUnavailable, Interrupted, MigrationFailed, StatementFailed
 from sqlmigrations.failure import outcome_unknown, report, row_removed, transaction_ended
 from sqlmigrations.plan import Step
@@ -23,7 +24,7 @@ from sqlmigrations.records import Claim, NotRecorded, Ran, RowRemoved, RunMark, 
 from sqlmigrations.sql import patience, statements
 from sqlmigrations.sql.patience import Timetable
 from sqlmigrations.sql.scanner import Statement
-from sqlmigrations.types import Pooling, ServerError
+from sqlmigrations.types import Audience, Pooling, ServerError
 
 _TRANSACTION_TIMEOUT = "25P04"
 _RESOLVE_S = 60
@@ -39,7 +40,7 @@ class ConnectionLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """What an attempt needs to run a file: a session, the lock, the records, and who watches it."""
+    """What an attempt needs to run a file: a session, the lock, the records, and who watches and follows it."""
 
     session: Session
     lock: HeldLock
@@ -47,6 +48,7 @@ class Workplace:
     run: RunMark
     watcher: Watcher
     reopen: Callable[[float], Session]
+    audience: Audience = Audience.LATER
     begun: float = field(default_factory=time.monotonic)
 
     @property
@@ -70,8 +72,15 @@ def apply(place: Workplace, step: Step, attempt: int) -> float:
     started = time.perf_counter()
     timetable = _timetable(place, step)
     claim = _claim(place, step, begin(step), timetable.at(0))
-    _run_statements(place, step, claim.pid, timetable)
-    return _finish(place, claim, started, attempt)
+    # Something was in the way: it is looked at more closely, and waited for at one statement only.
+    audience = place.audience if attempt == 1 else Audience.LIVE
+    try:
+        _run_statements(place, step, claim.pid, timetable, audience)
+        return _finish(place, claim, started, attempt)
+    except NotRecorded:
+        # What the file did to the session took effect with it, a role without rights on our tables among it.
+        place.recorder.withdraw(place.reopen(0).connection, claim)
+        raise transaction_ended(step) from None
 
 
 def found(place: Workplace, step: Step) -> float:
@@ -89,7 +98,7 @@ def found(place: Workplace, step: Step) -> float:
         opening += place.recorder.create_schema() + "SELECT pg_catalog.pg_backend_pid()"
         pid = place.connection.query(opening, settings)[0][0]
     timetable = _timetable(place, step)
-    _run_statements(place, step, pid, timetable)
+    _run_statements(place, step, pid, timetable, place.audience)
     claim = _claim(place, step, "", timetable.at(0))
     return _finish(place, claim, started, 1)
 
@@ -109,19 +118,16 @@ def _claim(place: Workplace, step: Step, prologue: str, lock_timeout_ms: int) ->
         return place.recorder.claim(place.session, step, place.run, place.lock, lock_timeout_ms, prologue)
 
 
-def _run_statements(place: Workplace, step: Step, pid: int, timetable: Timetable) -> None:
-    connection = place.connection
-    for index, statement in enumerate(step.script.statements):
-        if 0 < index == timetable.turn:
-            with _reporting(place, step):
-                sending.set_timeouts(connection, step, timetable.at(index))
-        with _reporting(place, step, statement), place.watcher.watching(step, index + 1, statement, pid):
-            sending.send(connection, statement)
-            guards.check(connection, step, statement)
-        with _reporting(place, step):
-            if sending.sets_timeouts(statement):
-                sending.set_timeouts(connection, step, timetable.at(index))
-            sending.keep_encoding(connection, statement)
+def _run_statements(place: Workplace, step: Step, pid: int, timetable: Timetable, audience: Audience) -> None:
+    dispatch = Dispatch(place.connection, place.watcher, step, pid, audience)
+    with _reporting(place, step):
+        try:
+            dispatch.send(step.script.statements, timetable)
+            if not place.session.tenure.commit:
+                # What comes after it in the transaction is not ours.
+                dispatch.release()
+        except PassedOver as passed:
+            raise stops.unsound(step, passed.statement, passed.problem) from None
 
 
 def _finish(place: Workplace, claim: Claim, started: float, attempt: int) -> float:
@@ -139,17 +145,13 @@ def _close(place: Workplace, claim: Claim, ran: Ran) -> None:
     except RowRemoved:
         _rollback(place)
         raise row_removed(step) from None
-    except NotRecorded:
-        # What the file did to the session took effect with it, a role without rights on our tables among it.
-        place.recorder.withdraw(place.reopen(0).connection, claim)
-        raise transaction_ended(step) from None
     except StatementFailed as failed:
         in_doubt = failed.server.lost and place.session.tenure.commit
         if in_doubt and failed.server.sqlstate != _TRANSACTION_TIMEOUT:
             with place.connection.interruption.shielded():
                 _resolve(place, claim, failed)
         else:
-            _give_up(place, step, None, failed)
+            _give_up(place, step, None, failed.server)
     except BaseException:
         _rollback(place)
         raise
@@ -206,21 +208,26 @@ def _looked_up(place: Workplace, claim: Claim, deadline: float) -> bool:
 
 
 @contextmanager
-def _reporting(place: Workplace, step: Step, statement: Statement | None = None) -> Iterator[None]:
+def _reporting(place: Workplace, step: Step) -> Iterator[None]:
     try:
         yield
+    except Refused as refused:
+        _give_up(place, step, refused.statement, refused.server, refused.others)
     except StatementFailed as failed:
-        _give_up(place, step, statement, failed)
+        _give_up(place, step, None, failed.server)
     except BaseException:
         _rollback(place)
         raise
 
 
-def _give_up(place: Workplace, step: Step, statement: Statement | None, failed: StatementFailed) -> NoReturn:
-    server = _completed(place, failed.server)
+def _give_up(
+    place: Workplace, step: Step, statement: Statement | None, said: ServerError, others: int = 0
+) -> NoReturn:
+    server = _completed(place, said)
     failure = report(step, statement, server, place.watcher.blockers() if statement else ())
-    if server.sqlstate == _TRANSACTION_TIMEOUT:
-        # It ended the connection, but another would meet the same end: the file is not tried again.
+    if server.sqlstate == _TRANSACTION_TIMEOUT and not others:
+        # It ended the connection, but another would meet the same end: the file is not tried again, unless to learn
+        # which statement it was.
         place.reopen(0)
     elif server.lost:
         raise ConnectionLost(failure) from None

@@ -174,6 +174,15 @@ class Connection:
                 pass
             return list(self._cursor.fetchall()) if self._cursor.description else []
 
+    def reads_plainly(self, text: str) -> bool:
+        """Whether the server takes a text for what it is in its file.
+
+        That is so where a backslash in a string means itself, and where the database has all of its characters. The
+        driver was told by the server.
+        """
+        told = self._raw.info.parameter_status
+        return told("standard_conforming_strings") != "off" and (text.isascii() or told("server_encoding") == "UTF8")
+
     def run(self, sql: str) -> None:
         """Sends a statement of a user's file, byte for byte, without parameters.
 
@@ -182,6 +191,22 @@ class Connection:
         """
         with self._interruptible():
             self._cursor.execute(sql)
+
+    def run_together(self, sql: str) -> None:
+        """Sends several of them in one message; what they return is dropped.
+
+        Raises:
+            StatementFailed: The server refused one of them, or the connection is gone.
+        """
+        if not is_psycopg3:
+            self.run(sql)
+            return
+        psycopg = self._wrapper.Database
+        with self._interruptible():
+            # A cursor would keep the results of all of them, and prepare the text when it comes again.
+            answer = self._raw.pgconn.exec_(sql.encode())
+            if answer.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(answer)
 
     def copy(self, sql: str, data: str) -> None:
         """Runs ``COPY ... FROM stdin`` with its data.
@@ -198,13 +223,18 @@ class Connection:
             else:
                 self._cursor.copy_expert(sql, pieces, _PIECE)
 
-    def drain_notices(self) -> tuple[str, ...]:
-        """What the server said since the last call, oldest first."""
+    def notices(self) -> tuple[str, ...]:
+        """What the server said since they were drained, oldest first."""
         if not is_psycopg3:
             self._notices.extend(line.strip() for line in self._raw.notices)
             self._raw.notices.clear()
-        drained = tuple(self._notices)
+        return tuple(self._notices)
+
+    def drain_notices(self, but: Sequence[str] = ()) -> tuple[str, ...]:
+        """The same, and what is left for the next call are only those of ``but``."""
+        drained = self.notices()
         self._notices.clear()
+        self._notices.extend(but)
         return drained
 
     def close(self) -> None:

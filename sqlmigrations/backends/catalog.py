@@ -6,7 +6,7 @@ functions that open the relation, as ``pg_get_indexdef`` does. None needs a righ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -67,6 +67,26 @@ SELECT tree.oid::int8, t.oid::int8, t.reltoastrelid::int8
   JOIN pg_catalog.pg_class AS t ON t.oid = coalesce(i.indrelid, tree.oid)
 """
 
+# Which of them are valid, on the table that is named as it was above, in the schema of that table.
+_SOUND = """
+SELECT count(*)
+  FROM ROWS FROM (pg_catalog.unnest(%s::name[]), pg_catalog.unnest(%s::name[]), pg_catalog.unnest(%s::name[]),
+                  pg_catalog.unnest(%s::bool[])) AS wanted (schema, name, index, is_unique)
+ CROSS JOIN LATERAL (
+       SELECT c.oid, n.oid AS schema
+         FROM pg_catalog.pg_class AS c
+         JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+         LEFT JOIN pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY AS path (schema, place)
+           ON path.schema = n.nspname
+        WHERE c.relname = wanted.name
+          AND CASE WHEN wanted.schema IS NULL THEN path.place IS NOT NULL ELSE n.nspname = wanted.schema END
+        ORDER BY path.place
+        LIMIT 1) AS t
+  JOIN pg_catalog.pg_class AS c ON c.relnamespace = t.schema AND c.relname = wanted.index
+  JOIN pg_catalog.pg_index AS i ON i.indexrelid = c.oid AND i.indrelid = t.oid
+ WHERE i.indisvalid AND (i.indisunique OR NOT wanted.is_unique)
+"""
+
 _DETACHING = "SELECT inhdetachpending FROM pg_catalog.pg_inherits WHERE inhparent = %s::oid AND inhrelid = %s::oid"
 
 # The view lists everybody's processes, but tells only the privileged what they work on; the locks tell it to all.
@@ -107,6 +127,20 @@ def observe(queries: Queries, effect: Effect) -> Observation:
     """
     look = _LOOKS.get(effect.kind)
     return look(queries, effect) if look else Observation()
+
+
+def has_indexes(queries: Queries, wanted: Sequence[Effect]) -> bool:
+    """Whether the indexes of several CREATE INDEX are there and valid, names found as in ``observe``.
+
+    Raises:
+        StatementFailed: The connection is gone.
+    """
+    named = [(each.table, each.names[0][-1], each.unique) for each in wanted if each.table and each.names]
+    schemas = [table[-2] if len(table) > 1 else None for table, _, _ in named]
+    tables = [table[-1] for table, _, _ in named]
+    params = [schemas, tables, [name for _, name, _ in named], [unique for _, _, unique in named]]
+    found: int = queries.query(_SOUND, params)[0][0]
+    return found == len(wanted)
 
 
 def _created(queries: Queries, effect: Effect) -> Observation:

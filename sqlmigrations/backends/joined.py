@@ -72,6 +72,14 @@ class DjangosConnection(Connection):
             NotRecorded: It ended Django's transaction; the driver has been told so by the server.
         """
         super().run(sql)
+        self._refuse_idle()
+
+    def run_together(self, sql: str) -> None:
+        """See ``Connection``; raises ``NotRecorded`` as ``run`` does."""
+        super().run_together(sql)
+        self._refuse_idle()
+
+    def _refuse_idle(self) -> None:
         if self._raw.info.transaction_status == _IDLE:
             raise NotRecorded
 

@@ -21,13 +21,14 @@ _UNSEEN = Sight()
 
 
 class _Watched:
-    """One statement under way. Each has its own, so that what a late look shows is never taken for the next one's."""
+    """One message under way. Each has its own, so that what a late look shows is never taken for the next one's."""
 
-    __slots__ = ("blocked", "blockers", "looked", "number", "pid", "sight", "since", "statement", "step")
+    __slots__ = ("blocked", "blockers", "last", "looked", "number", "pid", "sight", "since", "statement", "step")
 
-    def __init__(self, step: Step, number: int, statement: Statement, pid: int) -> None:
+    def __init__(self, step: Step, number: int, statement: Statement, pid: int, last: int | None) -> None:
         self.step = step
         self.number = number
+        self.last = last
         self.statement = statement
         self.pid = pid
         self.since = self.looked = time.monotonic()
@@ -52,6 +53,7 @@ class _Watched:
             blockers=self.sight.blockers,
             phase=self.sight.phase,
             percent=self.sight.percent,
+            last=self.last,
         )
 
 
@@ -75,24 +77,27 @@ class Watcher:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watching(self, step: Step, number: int, statement: Statement, pid: int) -> Iterator[None]:
-        """A block in which a statement runs: ``begin`` and ``end``."""
-        self.begin(step, number, statement, pid)
+    def watching(
+        self, step: Step, number: int, statement: Statement, pid: int, last: int | None = None
+    ) -> Iterator[None]:
+        """A block in which a statement runs, or several: ``begin`` and ``end``."""
+        self.begin(step, number, statement, pid, last)
         try:
             yield
         finally:
             self.end()
 
-    def begin(self, step: Step, number: int, statement: Statement, pid: int) -> None:
-        """A statement is about to be sent.
+    def begin(self, step: Step, number: int, statement: Statement, pid: int, last: int | None = None) -> None:
+        """A statement is about to be sent, or several in one message.
 
         Args:
             step: Whose it is.
             number: Which of the file, from 1.
-            statement: The statement.
+            statement: The statement; of several the first.
             pid: The server process it runs in.
+            last: Which of the file the last of several is.
         """
-        self._current = self._last = _Watched(step, number, statement, pid)
+        self._current = self._last = _Watched(step, number, statement, pid, last)
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="sqlmigrations watcher", daemon=True)
             self._thread.start()

@@ -123,8 +123,8 @@ class Following:
     def _apply(self, target: Target, kind: type[Executor] = Executor) -> None:
         if lease.known(Reader(self._alias)) is not None:
             return  # A listener of that run has called migrate: the run is in the middle of its own plan.
-        executor = kind(self._alias)
-        with interrupts.heard(executor.cancel), self._progress.listening(), executor.run(Options(target)) as run:
+        executor, order = kind(self._alias), Options(target, audience=self._progress.audience)
+        with interrupts.heard(executor.cancel), self._progress.listening(), executor.run(order) as run:
             if run.plan.steps:
                 self._progress.say(self._style.MIGRATE_HEADING(f'Running SQL migrations on "{self._alias}":'))
             self._perform_all(run)

@@ -17,7 +17,7 @@ from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.glimpses import Pace
 from sqlmigrations.management import terminal
 from sqlmigrations.masking import mask
-from sqlmigrations.types import Glimpse, Outcome, Result
+from sqlmigrations.types import Audience, Glimpse, Outcome, Result
 
 _WORDS = {Result.APPLIED: "OK", Result.EMPTY: "OK, empty", Result.FAKED: "FAKED", Result.SKIPPED: "SKIPPED"}
 
@@ -54,6 +54,11 @@ class Progress:
         self._file: _File | None = None
         # What stands on the last line of the terminal, not ended yet.
         self._shown = ""
+
+    @property
+    def audience(self) -> Audience:
+        """Whether anybody sees what is printed of each statement."""
+        return Audience.LIVE if self._is_live and not self._is_silent else Audience.LATER
 
     def say(self, text: str) -> None:
         """Prints a line; a file's own that is open goes on below it."""

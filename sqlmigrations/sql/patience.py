@@ -114,7 +114,7 @@ def of(statement: Statement) -> Waiting:
     if leading in _NEW:
         return Waiting.FREE if _stands_alone(statement) else Waiting.HARMFUL
     if leading == ("WITH",):
-        return Waiting.HARMLESS if _writes_rows(statement) else Waiting.HARMFUL
+        return Waiting.HARMLESS if writes_rows(statement) else Waiting.HARMFUL
     if leading == ("ALTER", "TABLE") and _is_gentle(statement):
         return Waiting.HARMLESS
     return _maintenance(statement, leading, values(statement))
@@ -140,7 +140,8 @@ def _stands_alone(statement: Statement) -> bool:
     return "references" not in words and "create" not in words[1:] and not of_another
 
 
-def _writes_rows(statement: Statement) -> bool:
+def writes_rows(statement: Statement) -> bool:
+    """Whether what follows a list of WITH is an INSERT, UPDATE, DELETE or MERGE."""
     tokens = list(leading_tokens(statement))
     return any(depth == 0 and any(is_word(token, word) for word in _DML) for token, depth in depths(tokens))
 

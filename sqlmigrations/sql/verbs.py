@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
 from sqlmigrations.sql.lexer import INSIGNIFICANT, Token, TokenKind, lex
 from sqlmigrations.sql.scanner import Statement
 
+# Files are full of them, so that it is told from the first word and without taking anything apart.
+_DATA = re.compile(r"(?ai)(?:insert|update|delete|merge)\b")
 _OBJECT_VERBS = frozenset(("create", "alter", "drop", "refresh", "import", "security", "reassign"))
 # Words between CREATE and the kind of object.
 # fmt: off
@@ -41,6 +44,11 @@ def verb(statement: Statement) -> tuple[str, ...]:
     kind = tuple(islice((word for word in words if word not in MODIFIERS), 3))
     length = next((size for size in (3, 2) if kind[:size] in _COMPOUND_KINDS), 1)
     return tuple(word.upper() for word in (first, *kind[:length]))
+
+
+def is_data(statement: Statement) -> bool:
+    """Whether it is a plain INSERT, UPDATE, DELETE or MERGE; what begins with WITH is not looked at."""
+    return _DATA.match(statement.source, statement.start) is not None
 
 
 def leading_tokens(statement: Statement) -> Iterator[Token]:

@@ -16,13 +16,24 @@ from sqlmigrations.types.files import (
     SqlMigration,
 )
 from sqlmigrations.types.findings import Finding, Severity
-from sqlmigrations.types.running import Blocker, Glimpse, OnMigrate, Outcome, Pooling, Result, Route, ServerError
+from sqlmigrations.types.running import (
+    Audience,
+    Blocker,
+    Glimpse,
+    OnMigrate,
+    Outcome,
+    Pooling,
+    Result,
+    Route,
+    ServerError,
+)
 from sqlmigrations.types.status import Applied, MigrationStatus, Progress, State, Status
 
 __all__ = [
     "TRACKING_LABEL",
     "Allowance",
     "Applied",
+    "Audience",
     "Blocker",
     "Dependency",
     "Direction",

@@ -25,6 +25,17 @@ class Pooling(Enum):
     TRANSACTION = "transaction"
 
 
+class Audience(Enum):
+    """Who follows a file statement by statement, which decides what of it travels to the server in one message.
+
+    ``LIVE``: somebody before a terminal whose line tells of each; only rows to be written travel together. ``LATER``:
+    a log, or nobody.
+    """
+
+    LIVE = "live"
+    LATER = "later"
+
+
 class OnMigrate(Enum):
     """Where Django's ``migrate`` applies the pending SQL files, too."""
 
@@ -130,13 +141,14 @@ class Glimpse:
 
     Attributes:
         migration: ``label.NNN_slug``.
-        number: Which statement of the file, from 1.
+        number: Which statement of the file, from 1; where several travel together the first of them.
         total: How many there are.
         line: Where it stands in the file.
         elapsed_s: How long this statement has been running, seconds.
         blockers: Who it waits for, the nearest first; empty when it works.
         phase: What the server says it is doing, such as ``building index: scanning table``; empty when it is silent.
         percent: How much of the phase is done, 0 to 100; ``None`` when that is not known.
+        last: Which statement is the last one of those that travel together; ``None`` where it is alone.
     """
 
     migration: str
@@ -147,3 +159,4 @@ class Glimpse:
     blockers: tuple[Blocker, ...] = ()
     phase: str = ""
     percent: float | None = None
+    last: int | None = None

@@ -368,7 +368,7 @@ def test_w18_a_hundred_thousand_inserts_take_little_memory_and_show_how_far_they
 
     after = apply_measured(site, FAULT="tell_often")
 
-    far = re.compile(r"  Applying project\.002_b\.\.\. statement ([\d,]+) of 100,001, .* s so far")
+    far = re.compile(r"  Applying project\.002_b\.\.\. statements ([\d,]+) to [\d,]+ of 100,001, .* s( so far)?")
     told = [far.fullmatch(line) for line in after.lines]
     numbers = [int(match[1].replace(",", "")) for match in told if match]
     assert numbers

@@ -19,7 +19,7 @@ from sqlmigrations.masking import mask_lines
 from sqlmigrations.plan import Plan, Step
 from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import Target
-from sqlmigrations.types import Finding, Outcome, Result, Severity
+from sqlmigrations.types import Audience, Finding, Outcome, Result, Severity
 
 _SHOWN_STATEMENTS = 200
 _STATEMENT_WIDTH = 100
@@ -64,7 +64,7 @@ class Command(SqlMigrationsCommand):
         if not (out.isatty() or options["force_color"]):
             self.style = no_style()
         self.progress = Progress(out, self.style, executor.database, self.verbosity)
-        order = _options(options)
+        order = _options(options, self.progress.audience)
         if options["plan"] or options["check"]:
             self._show_plan(executor, order, check=options["check"])
         else:
@@ -182,7 +182,7 @@ def _totals(outcomes: Sequence[Outcome], elapsed_s: float) -> str:
     return f"{', '.join(parts)}, {glimpses.taken(elapsed_s * 1000)} in all."
 
 
-def _options(options: dict[str, Any]) -> Options:
+def _options(options: dict[str, Any], audience: Audience) -> Options:
     wait = options["lock_wait"]
     return Options(
         target=Target(options["label"], options["version"]),
@@ -191,6 +191,7 @@ def _options(options: dict[str, Any]) -> Options:
         allow_late=options["allow_late"],
         lock_wait_ms=None if wait is None else round(wait * 1000),
         wait_for_db_s=options["wait_for_db"],
+        audience=audience,
     )
 
 

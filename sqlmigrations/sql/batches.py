@@ -1,0 +1,176 @@
+"""Cuts the statements of a transaction into batches: what may travel to the server in one message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from sqlmigrations.sql.patience import writes_rows
+from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.statements import Control, control
+from sqlmigrations.sql.verbs import is_data
+from sqlmigrations.types import Audience
+
+# Characters in one message. A larger one gains nothing more, and the server holds all that it parses of it.
+LARGEST = 256_000
+
+# What neither brings data of its own nor changes how the text behind it is read, and is undone by a ROLLBACK. LOCK
+# waits on purpose, and what runs code at will may take any time and return any number of rows: those travel alone.
+_SHORT = re.compile(
+    r"(?ai)(?:create|alter|drop|comment|grant|revoke|truncate|do|security|reassign|import|analy[sz]e|refresh|notify"
+    r"|select\s+(?:pg_catalog\s*\.\s*)?setval)\b"
+)
+_WITH = re.compile(r"(?ai)with\b")
+# These change how text is read, or outlast a ROLLBACK: what is sent again would be done twice.
+_APART = (
+    "set_config",
+    "standard_conforming_strings",
+    "backslash_quote",
+    "client_encoding",
+    "pg_advisory_",
+    "pg_try_advisory_",
+    "dblink",
+)
+_ADD_VALUE = re.compile(r"(?ai)\badd\s+value\b")
+
+
+class Freight(Enum):
+    """What a batch holds.
+
+    Attributes:
+        ALONE: One statement that may not travel with others, nor within a savepoint of ours.
+        DATA: Nothing but rows to be written.
+        MIXED: Anything short.
+    """
+
+    ALONE = "alone"
+    DATA = "data"
+    MIXED = "mixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Statements that follow each other, and the comments between them.
+
+    Attributes:
+        first: Index of the first one, from 0.
+        last: Index of the last one.
+        head: The first one.
+        end: Offset in its source behind the last one.
+    """
+
+    first: int
+    last: int
+    freight: Freight
+    head: Statement = field(repr=False)
+    end: int
+
+    @property
+    def text(self) -> str:
+        """As it is written in the file; nothing is put in or appended."""
+        return self.head.source[self.head.start : self.end]
+
+    def cut(self, every: Sequence[Statement], size: int) -> Iterator[Batch]:
+        """The same in parts of so many statements."""
+        for first in range(self.first, self.last + 1, size):
+            last = min(first + size - 1, self.last)
+            yield Batch(first, last, self.freight, every[first], every[last].end)
+
+
+def cut(every: Sequence[Statement], turn: int, audience: Audience) -> Iterator[Batch]:
+    """The batches of a transaction, in order.
+
+    Args:
+        every: Its statements.
+        turn: Index of the statement before which something of ours is sent: no batch reaches across.
+        audience: Who follows it statement by statement.
+    """
+    run: _Run | None = None
+    nests = False
+    for index, statement in enumerate(every):
+        freight = Freight.ALONE if nests else _freight(statement, audience)
+        if freight is Freight.ALONE:
+            # From its first savepoint on a file may go back behind one of ours.
+            nests = nests or control(statement) is Control.SAVEPOINT
+        if run is not None and index != turn and run.takes(statement, freight):
+            continue
+        if run is not None:
+            yield from _apart(run.batch(index - 1), every)
+        run = _Run(index, statement, freight)
+    if run is not None:
+        yield from _apart(run.batch(len(every) - 1), every)
+
+
+class _Run:
+    """A batch that may still grow: files hold a million statements, so that nothing is made for each of them."""
+
+    __slots__ = ("end", "first", "freight", "head")
+
+    def __init__(self, first: int, head: Statement, freight: Freight) -> None:
+        self.first = first
+        self.head = head
+        self.freight = freight
+        self.end = head.end
+
+    def takes(self, statement: Statement, freight: Freight) -> bool:
+        """Grows by a statement, unless that has to travel behind it."""
+        if freight is Freight.ALONE or self.freight is Freight.ALONE:
+            return False
+        # A line of psql's that is passed over is no comment: no server understands it.
+        if statement.end - self.head.start > LARGEST or "\\" in statement.source[self.end : statement.start]:
+            return False
+        if freight is not self.freight:
+            self.freight = Freight.MIXED
+        self.end = statement.end
+        return True
+
+    def batch(self, last: int) -> Batch:
+        """As it is, when its last statement is known."""
+        return Batch(self.first, last, self.freight, self.head, self.end)
+
+
+def _freight(statement: Statement, audience: Audience) -> Freight:
+    if statement.end - statement.start > LARGEST:
+        return Freight.ALONE
+    if is_data(statement):
+        return Freight.DATA
+    if _WITH.match(statement.source, statement.start):
+        return Freight.DATA if writes_rows(statement) else Freight.ALONE
+    if audience is Audience.LIVE or not _SHORT.match(statement.source, statement.start):
+        return Freight.ALONE
+    return Freight.ALONE if _is_of_growing_enum(statement) else Freight.MIXED
+
+
+def _is_of_growing_enum(statement: Statement) -> bool:
+    """Whether it makes an enum to which the file adds values, or adds one: used at once, they allow no savepoint.
+
+    https://www.postgresql.org/docs/current/sql-altertype.html
+    """
+    text = statement.text.lower()
+    if "value" in text and _ADD_VALUE.search(text):
+        return True
+    return "enum" in text and bool(_ADD_VALUE.search(statement.source, statement.end))
+
+
+def _apart(batch: Batch, every: Sequence[Statement]) -> Iterator[Batch]:
+    """The batch, unless it holds what may not travel with others; one search for all that it holds is the fast way."""
+    if batch.freight is Freight.ALONE or not _stands_apart(batch.text):
+        yield batch
+        return
+    open_at = batch.first
+    for index in range(batch.first, batch.last + 1):
+        if not _stands_apart(every[index].text):
+            continue
+        if open_at < index:
+            yield Batch(open_at, index - 1, batch.freight, every[open_at], every[index - 1].end)
+        yield Batch(index, index, Freight.ALONE, every[index], every[index].end)
+        open_at = index + 1
+    if open_at <= batch.last:
+        yield Batch(open_at, batch.last, batch.freight, every[open_at], batch.end)
+
+
+def _stands_apart(text: str) -> bool:
+    lowered = text.lower()
+    return any(name in lowered for name in _APART)
