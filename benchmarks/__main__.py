@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import Any
 
-from benchmarks import apply, link, load, machine, rerun, volume
+from benchmarks import apply, growth, link, load, machine, rerun, status, volume
 from benchmarks.question import Question, end_in_order
 
 QUESTIONS: tuple[Question[Any], ...] = (
@@ -18,7 +18,9 @@ QUESTIONS: tuple[Question[Any], ...] = (
     apply.QUESTION,
     link.QUESTION,
     rerun.QUESTION,
+    status.QUESTION,
     volume.QUESTION,
+    growth.QUESTION,
     load.QUESTION,
 )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from benchmarks.report import put
+from benchmarks.report import IMAGES, put
 from benchmarks.stage import NAMES, Stage, open_stage
 
 Sizes = TypeVar("Sizes")
@@ -49,6 +49,7 @@ class Question(Generic[Sizes]):
         load, started, clock = os.getloadavg()[0], datetime.now(UTC), time.monotonic()
         with open_stage(only) as stage:
             answer = self.answer(sizes, stage)
+            pictures = stage.pictures
         took = time.monotonic() - clock
         changed = [f" --{size.name} {getattr(sizes, size.name)}" for size in fields(sizes)]  # type: ignore[arg-type]
         answer += (
@@ -57,6 +58,8 @@ class Question(Generic[Sizes]):
         )
         if write:
             put(self.name, answer)
+            for name, picture in pictures.items():
+                (IMAGES / name).write_text(picture)
         return answer
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
+PAGE, README, IMAGES = ROOT / "docs" / "benchmarks.md", ROOT / "README.md", ROOT / "docs" / "images"
 # What an answer says in short stands in the README as well.
 IN_SHORT = re.compile(r"<!-- benchmark:in-short -->.*?<!-- /benchmark:in-short -->", re.DOTALL)
 

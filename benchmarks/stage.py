@@ -42,6 +42,10 @@ class Workload:
 class Stage:
     """Gone with the block that opened it.
 
+    Attributes:
+        folder: For whatever is needed on the disk.
+        pictures: What is to stand in ``docs/images`` with the answer, by the names of the files.
+
     Args:
         folder: For the files of contestants and whatever else.
         only: The contestants that compete, by the names of their classes; all when empty.
@@ -49,6 +53,7 @@ class Stage:
 
     def __init__(self, folder: Path, only: frozenset[str], opened: ExitStack) -> None:
         self.folder = folder
+        self.pictures: dict[str, str] = {}
         self._only = only
         self._opened = opened
         self._arena: Arena | None = None
