@@ -66,14 +66,10 @@ def _database_waiting(database: str, reason: str, **_: object) -> None:
 
 
 def _migration_started(step: Any, **common: Any) -> None:
-    migration = step.migration
     _paces[str(common["run_id"])] = Pace()
-    _log(
-        logging.DEBUG,
-        f"{'Applying' if step.direction is Direction.FORWARD else 'Undoing'} {migration.id}",
-        event="migration_started",
-        **_about(step, common),
-    )
+    if logger.isEnabledFor(logging.DEBUG):
+        message = f"{'Applying' if step.direction is Direction.FORWARD else 'Undoing'} {step.migration.id}"
+        _log(logging.DEBUG, message, event="migration_started", **_about(step, common))
 
 
 def _migration_watched(step: Any, glimpse: Any, **common: Any) -> None:
@@ -94,6 +90,8 @@ def _migration_retrying(step: Any, attempt: int, delay_s: float, error: Any, blo
 
 
 def _migration_finished(step: Any, outcome: Any, error: Any, **common: Any) -> None:
+    if not logger.isEnabledFor(logging.ERROR if outcome is None else logging.INFO):
+        return
     fields = _about(step, common)
     if outcome is None:
         if isinstance(error, MigrationFailed):

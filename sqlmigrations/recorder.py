@@ -31,7 +31,7 @@ RETURNING pg_catalog.set_config('lock_timeout', %s, true),
           pg_catalog.pg_current_xact_id()::text, pg_catalog.pg_backend_pid(), {held}
 """
 # At the fence only the lock timeout counts. In a lent session nobody knows whose statement_timeout was met.
-_AT_THE_FENCE = "SELECT pg_catalog.set_config('statement_timeout', '0', true);"
+_AT_THE_FENCE = "SET LOCAL statement_timeout = 0;"
 
 RESTORE_ROLE = """
 SET LOCAL SESSION AUTHORIZATION DEFAULT;

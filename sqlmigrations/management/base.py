@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -67,6 +68,9 @@ class SqlMigrationsCommand(BaseCommand):
     def run_from_argv(self, argv: list[str]) -> None:
         """Runs the command of a command line; who asked for JSON is told in JSON that it could not be read."""
         self._argv = argv[2:]
+        # What was imported stays until the end: for the collector to look through it again, and at the exit once more,
+        # is a seventh of the time of a command that finds nothing to do.
+        gc.freeze()
         super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
