@@ -92,11 +92,11 @@ class Arena:
 
 
 @contextmanager
-def open_arena() -> Iterator[Arena]:
-    """Start the server, with PostgreSQL's own settings, and stop it afterwards."""
+def open_arena(*settings: str) -> Iterator[Arena]:
+    """Start the server, with PostgreSQL's own settings but for these (``name=value``), and stop it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="sqlmigrations-arena-"))
     folder.chmod(0o755)  # so that root's server, which runs as another user, reaches its data
-    server = Server(folder)
+    server = Server(folder, settings)
     try:
         yield Arena(server)
     finally:

@@ -49,12 +49,15 @@ class Stage:
     Args:
         folder: For the files of contestants and whatever else.
         only: The contestants that compete, by the names of their classes; all when empty.
+        settings: Of the server.
+        opened: What ends with the stage.
     """
 
-    def __init__(self, folder: Path, only: frozenset[str], opened: ExitStack) -> None:
+    def __init__(self, folder: Path, only: frozenset[str], settings: Sequence[str], opened: ExitStack) -> None:
         self.folder = folder
         self.pictures: dict[str, str] = {}
         self._only = only
+        self._settings = settings
         self._opened = opened
         self._arena: Arena | None = None
 
@@ -62,7 +65,7 @@ class Stage:
     def arena(self) -> Arena:
         """Started when it is needed first."""
         if self._arena is None:
-            self._arena = self._opened.enter_context(open_arena())
+            self._arena = self._opened.enter_context(open_arena(*self._settings))
         return self._arena
 
     def rows(self, *cast: type[Contestant]) -> list[Row]:
@@ -92,7 +95,7 @@ class Stage:
 
 
 @contextmanager
-def open_stage(only: frozenset[str] = frozenset()) -> Iterator[Stage]:
+def open_stage(only: frozenset[str] = frozenset(), *settings: str) -> Iterator[Stage]:
     """Everything in temporary folders."""
     with tempfile.TemporaryDirectory(prefix="sqlmigrations-benchmark-") as folder, ExitStack() as opened:
-        yield Stage(Path(folder), only, opened)
+        yield Stage(Path(folder), only, settings, opened)
