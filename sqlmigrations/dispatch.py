@@ -39,8 +39,8 @@ SELECT EXISTS (SELECT
                 WHERE p.prosrc ~* 'current_query|pg_stat_activity')
     OR EXISTS (SELECT
                  FROM pg_catalog.pg_settings
-                WHERE name = 'pgaudit.log' AND setting NOT IN ('', 'none')
-                   OR name = 'auto_explain.log_min_duration' AND setting::int BETWEEN 0 AND 99)
+                WHERE CASE name WHEN 'pgaudit.log' THEN setting NOT IN ('', 'none')
+                                WHEN 'auto_explain.log_min_duration' THEN setting::int BETWEEN 0 AND 99 END)
 """
 
 

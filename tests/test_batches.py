@@ -19,6 +19,7 @@ TOGETHER = [
     "COMMENT ON TABLE t IS 'all; of it';",
     "GRANT SELECT ON t TO PUBLIC;",
     "TRUNCATE t;",
+    "CREATE TABLE u (name text, password text DEFAULT NULL);",
     "DO $$ BEGIN PERFORM 1; END $$;",
     "REFRESH MATERIALIZED VIEW v;",
     "SELECT setval('s', 4);",
@@ -61,6 +62,9 @@ ALONE = [
     "INSERT INTO t SELECT Set_Config('a.b', 'c', false);",
     "DO $$ BEGIN SET standard_conforming_strings = off; END $$;",
     "INSERT INTO t SELECT dblink_exec('x', 'y');",
+    "CREATE ROLE r PASSWORD 'x';",
+    "CREATE USER MAPPING FOR r SERVER s OPTIONS (user 'r', password 'x');",
+    "CREATE SUBSCRIPTION s CONNECTION 'host=h password=x' PUBLICATION p WITH (connect = false);",
 ]
 
 
@@ -112,13 +116,22 @@ def test_a_batch_ends_before_the_statement_that_may_wait_less() -> None:
 
 
 def test_a_batch_is_no_longer_than_a_message_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "LARGEST", 50)
+    monkeypatch.setattr(batches, "ENOUGH", 50)
     row, long = "INSERT INTO t VALUES (1);", f"INSERT INTO t VALUES ('{'x' * 50}');"
 
     found = cut(row * 5 + long + row)
 
     assert [(batch.first, batch.last) for batch in found] == [(0, 1), (2, 3), (4, 4), (5, 5), (6, 6)]
     assert found[3].freight is Freight.ALONE
+
+
+def test_a_large_file_makes_larger_batches_rather_than_many_savepoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "ENOUGH", 50)
+    monkeypatch.setattr(batches, "LARGEST", 5_000)
+
+    few, many, too_many = (spans("DELETE FROM t;\n" * count) for count in (60, 10_000, 50_000))
+
+    assert (len(few), len(many), len(too_many)) == (20, 57, 151)
 
 
 def test_an_enum_that_is_added_to_later_is_made_outside_of_a_savepoint() -> None:

@@ -13,8 +13,12 @@ from sqlmigrations.sql.statements import Control, control
 from sqlmigrations.sql.verbs import is_data
 from sqlmigrations.types import Audience
 
-# Characters in one message. A larger one gains nothing more, and the server holds all that it parses of it.
-LARGEST = 256_000
+# Characters in one message: with more of them it takes no less time, and what the server parses of all of them takes
+# fifteen times as much memory. But a large file makes larger ones: every batch that writes is a subtransaction, and
+# with more than 64 of them in a transaction the snapshots of everybody on the server would have to look further.
+# https://www.postgresql.org/docs/current/subxacts.html
+ENOUGH, LARGEST = 256_000, 1_750_000
+_SUBTRANSACTIONS = 56
 
 # What neither brings data of its own nor changes how the text behind it is read, and is undone by a ROLLBACK. LOCK
 # waits on purpose, and what runs code at will may take any time and return any number of rows: those travel alone.
@@ -33,6 +37,8 @@ _APART = (
     "pg_try_advisory_",
     "dblink",
 )
+# A server logs the whole message that failed: not this, because of another statement in it.
+_PASSWORD = re.compile(r"(?i)password\s*(?:=|e?'|\$)")
 _ADD_VALUE = re.compile(r"(?ai)\badd\s+value\b")
 
 
@@ -88,13 +94,13 @@ def cut(every: Sequence[Statement], turn: int, audience: Audience) -> Iterator[B
         audience: Who follows it statement by statement.
     """
     run: _Run | None = None
-    nests = False
+    nests, room = False, _room(every)
     for index, statement in enumerate(every):
-        freight = Freight.ALONE if nests else _freight(statement, audience)
+        freight = Freight.ALONE if nests else _freight(statement, room, audience)
         if freight is Freight.ALONE:
             # From its first savepoint on a file may go back behind one of ours.
             nests = nests or control(statement) is Control.SAVEPOINT
-        if run is not None and index != turn and run.takes(statement, freight):
+        if run is not None and index != turn and run.takes(statement, freight, room):
             continue
         if run is not None:
             yield from _apart(run.batch(index - 1), every)
@@ -114,12 +120,12 @@ class _Run:
         self.freight = freight
         self.end = head.end
 
-    def takes(self, statement: Statement, freight: Freight) -> bool:
+    def takes(self, statement: Statement, freight: Freight, room: int) -> bool:
         """Grows by a statement, unless that has to travel behind it."""
         if freight is Freight.ALONE or self.freight is Freight.ALONE:
             return False
         # A line of psql's that is passed over is no comment: no server understands it.
-        if statement.end - self.head.start > LARGEST or "\\" in statement.source[self.end : statement.start]:
+        if statement.end - self.head.start > room or "\\" in statement.source[self.end : statement.start]:
             return False
         if freight is not self.freight:
             self.freight = Freight.MIXED
@@ -131,8 +137,14 @@ class _Run:
         return Batch(self.first, last, self.freight, self.head, self.end)
 
 
-def _freight(statement: Statement, audience: Audience) -> Freight:
-    if statement.end - statement.start > LARGEST:
+def _room(every: Sequence[Statement]) -> int:
+    """How many characters a batch of these statements may have."""
+    written = every[-1].end - every[0].start if every else 0
+    return min(max(ENOUGH, written // _SUBTRANSACTIONS), LARGEST)
+
+
+def _freight(statement: Statement, room: int, audience: Audience) -> Freight:
+    if statement.end - statement.start > room:
         return Freight.ALONE
     if is_data(statement):
         return Freight.DATA
@@ -140,7 +152,9 @@ def _freight(statement: Statement, audience: Audience) -> Freight:
         return Freight.DATA if writes_rows(statement) else Freight.ALONE
     if audience is Audience.LIVE or not _SHORT.match(statement.source, statement.start):
         return Freight.ALONE
-    return Freight.ALONE if _is_of_growing_enum(statement) else Freight.MIXED
+    if _PASSWORD.search(statement.source, statement.start, statement.end) or _is_of_growing_enum(statement):
+        return Freight.ALONE
+    return Freight.MIXED
 
 
 def _is_of_growing_enum(statement: Statement) -> bool:

@@ -35,8 +35,10 @@ class Scenario:
     lost: frozenset[int] = frozenset()
 
 
+# After a savepoint of its own each statement of a file travels by itself; without one they travel together.
 FILES = {
     "001_tables.sql": """\
+SAVEPOINT singly;
 CREATE TABLE accounts (id int PRIMARY KEY, name text NOT NULL);
 INSERT INTO accounts SELECT n, 'account ' || n FROM generate_series(1, 20) AS n;
 COPY accounts FROM stdin;
@@ -49,20 +51,29 @@ CREATE TABLE log (what text);
 ALTER TABLE accounts ADD COLUMN active boolean NOT NULL DEFAULT true;
 INSERT INTO log VALUES ('002');
 CREATE PROCEDURE note(what text) LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (what); COMMIT; END $$;
+COPY log FROM stdin;
+002 copied
+\\.
+INSERT INTO log VALUES ('002 once more');
+UPDATE log SET what = what || ', and more' WHERE what = '002 once more';
 """,
     "003_apart.sql": """\
 -- transaction: off
 CREATE INDEX CONCURRENTLY accounts_name ON accounts (name);
 INSERT INTO log VALUES ('003');
 CALL note('003 called');
+BEGIN;
+INSERT INTO log VALUES ('003 together');
+INSERT INTO log VALUES ('003 as well');
+COMMIT;
 VACUUM accounts;
 """,
-    "004_fails.sql": "INSERT INTO log VALUES ('004');\nSELECT 1 / 0;\n",
+    "004_fails.sql": "INSERT INTO log VALUES ('004');\nDO 'BEGIN PERFORM 1 / 0; END';\n",
 }
 TRACES = {
     "000_migration_tracking": "to_regclass('schema_migrations') IS NOT NULL",
     "001_tables": "coalesce(to_regclass('accounts'), to_regclass('log')) IS NOT NULL",
-    "002_procedure": "to_regproc('note') IS NOT NULL OR EXISTS (SELECT FROM log WHERE what = '002')",
+    "002_procedure": "to_regproc('note') IS NOT NULL OR EXISTS (SELECT FROM log WHERE what LIKE '002%')",
     "003_apart": "to_regclass('accounts_name') IS NOT NULL OR EXISTS (SELECT FROM log WHERE what LIKE '003%')",
     "004_fails": "EXISTS (SELECT FROM log WHERE what = '004')",
 }
@@ -110,7 +121,8 @@ def wrapped(site: LocalSite) -> None:
     """Two files in migrations of Django's: in its transaction, and outside of any."""
     assert isinstance(site, Shop)
     site.migration("0001_x", "migrations.RunSQL('CREATE TABLE log (what text)', 'DROP TABLE log')")
-    site.wrap("0002", "002_more", "INSERT INTO log VALUES ('002');\n", down="DELETE FROM log WHERE what = '002';\n")
+    more = "INSERT INTO log VALUES ('002');\nINSERT INTO log VALUES ('002 and more');\n"
+    site.wrap("0002", "002_more", more, down="DELETE FROM log WHERE what LIKE '002%';\n")
     site.wrap(
         *("0003", "003_apart", "CREATE INDEX CONCURRENTLY log_what ON log (what);\n"),
         atomic=False,
@@ -126,7 +138,7 @@ def migrated(site: LocalSite) -> None:
 DJANGO = "SELECT name FROM django_migrations WHERE app = 'shop' ORDER BY id"
 TRACES_IN_DJANGO = {
     "0001_x": "to_regclass('log') IS NOT NULL",
-    "0002_x": "EXISTS (SELECT FROM log WHERE what = '002')",
+    "0002_x": "EXISTS (SELECT FROM log WHERE what LIKE '002%')",
     "0003_x": "to_regclass('log_what') IS NOT NULL",
 }
 # A repair does not ask what became of its COMMIT: it can be looked up, and typed again.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.db import Error
 
 from tests.faults.proxy import Proxy
-from tests.faults.scene import FaultySite, Other, ended, until
+from tests.faults.scene import PATIENCE_S, FaultySite, Other, ended, until
+from tests.screen import lend_screen
+from tests.shop import Shop
 
 BOTH_DRIVERS = pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
 THIRTY = "".join(
@@ -141,12 +144,73 @@ def test_a_lock_that_is_not_given_up_is_told_with_its_line_and_who_has_it(site: 
     other = Other(site.database, "LOCK TABLE a")
     site.write("001_a.sql", "-- lock-timeout: 700ms\nCREATE TABLE b ();\nALTER TABLE a ADD COLUMN c int;\n")
 
-    failed = site.apply(DRIVER=driver, SQLMIGRATIONS='{"LOCK_ATTEMPTS": 1}')
+    failed = site.apply(DRIVER=driver, SQLMIGRATIONS_JSON='{"LOCK_ATTEMPTS": 1}')
 
     assert failed.returncode == 1
-    assert "migrations_sql/001_a.sql:3:1\n" in failed.stderr or "migrations_sql/001_a.sql:3:13\n" in failed.stderr
+    assert "migrations_sql/001_a.sql:3:1\n" in failed.stderr
     assert f"pid {other.pid}" in failed.stderr
     other.leave()
+
+
+@BOTH_DRIVERS
+def test_after_a_deadlock_the_other_goes_first_and_the_batch_is_sent_again(site: FaultySite, driver: str) -> None:
+    site.query("CREATE TABLE a (); CREATE TABLE b ()")
+    site.query(f"ALTER DATABASE {site.database.name} SET deadlock_timeout = '1s'")
+    # Of the two it is the runner that the server chooses.
+    other = Other(site.database, "SET LOCAL deadlock_timeout = '10min'", "LOCK TABLE b")
+    alter = "ALTER TABLE {} ADD COLUMN c int;\n"
+    site.write("001_a.sql", f"-- lock-timeout: 60s\n{alter.format('a')}CREATE TABLE c ();\n{alter.format('b')}")
+    run = site.start_apply(DRIVER=driver, **site.writing_down)
+    until(lambda: site.query("SELECT 1 FROM pg_locks WHERE relation = 'b'::regclass AND NOT granted"))
+
+    other.run("LOCK TABLE a")
+    other.leave()
+
+    applied = ended(run)
+    assert (applied.returncode, applied.stderr, site.told("retrying")) == (0, "", [])
+    assert site.has("c")
+
+
+@BOTH_DRIVERS
+def test_a_terminal_follows_each_statement_and_a_log_tells_of_several(
+    site: FaultySite, proxy: Proxy, driver: str
+) -> None:
+    rows = "INSERT INTO a VALUES (1);\nINSERT INTO a VALUES (2);\n"
+    site.write("001_a.sql", f"CREATE TABLE a (id int);\nCREATE TABLE b ();\n{rows}")
+    slow = "DO $$ BEGIN PERFORM pg_sleep(2.5); END $$;\n"
+    with lend_screen(columns=150) as screen:
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), screen.secondary)
+        env = {"DATABASE_URL": proxy.url(site.database.url), "DRIVER": driver}
+
+        run = site.start("sqlmigrate_apply", env=env, **streams)
+        site.started.append(run)
+
+        assert run.wait(PATIENCE_S) == 0
+    asked = proxy.asked
+    assert b"CREATE TABLE a (id int);" in asked
+    assert b"CREATE TABLE b ();" in asked
+    assert f"SAVEPOINT sqlmigrations_b; {rows.strip()}".encode() in asked
+    site.write("002_b.sql", f"CREATE TABLE c ();\n{slow}CREATE TABLE d ();\n")
+    assert site.apply(DRIVER=driver, **site.writing_down).returncode == 0
+    seen = [told["glimpse"] for told in site.told("watched")]
+    assert {(glimpse["number"], glimpse["last"], glimpse["total"], glimpse["line"]) for glimpse in seen} == {
+        (1, 3, 3, 1)
+    }
+
+
+def test_a_file_in_a_transaction_of_djangos_leaves_no_savepoint_there_and_names_its_line(shop: Shop) -> None:
+    shop.wrap("0001", "001_a", THIRTY)
+    shop.wrap("0002", "002_b", "CREATE TABLE b ();\nDELETE FROM b;\nINSERT INTO t1 VALUES (1, '');\n")
+    shop.migration("0001_x", "ApplySQL('project', '001_a'), migrations.RunSQL('RELEASE SAVEPOINT sqlmigrations_b')")
+
+    with pytest.raises(Error, match='savepoint "sqlmigrations_b" does not exist'):
+        shop.migrate("0001")
+    shop.migration("0001_x", "ApplySQL('project', '001_a')")
+    failed = shop.migrate()
+
+    assert shop.query("SELECT count(*) FROM t3") == [(2,)]
+    assert "migrations_sql/002_b.sql:4:1\n" in failed.error
+    assert not shop.has("b")
 
 
 @BOTH_DRIVERS
