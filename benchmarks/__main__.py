@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import Any
 
-from benchmarks import apply, growth, link, load, machine, rerun, status, volume
+from benchmarks import apply, checks, growth, link, load, machine, rerun, status, volume
 from benchmarks.question import Question, end_in_order
 
 QUESTIONS: tuple[Question[Any], ...] = (
@@ -19,6 +19,7 @@ QUESTIONS: tuple[Question[Any], ...] = (
     link.QUESTION,
     rerun.QUESTION,
     status.QUESTION,
+    checks.QUESTION,
     volume.QUESTION,
     growth.QUESTION,
     load.QUESTION,

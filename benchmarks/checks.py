@@ -1,19 +1,15 @@
-"""What the static system checks add to a command of a site, with imports as in a process that has just begun, or not.
-
-    python benchmarks/checks.py [--files 1000] [--rounds 10]
-
-Needs no database. Times are those of the processor, so that a busy machine matters less; the least of all counts.
-"""
+"""What the static system checks of many files cost a command, with imports as in a process that has just begun, or not."""
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.question import Question
+from benchmarks.report import ROOT
+from benchmarks.stage import Stage
 
 MIGRATION = """\
 -- Makes room for what step {number} of this benchmark keeps.
@@ -47,30 +43,40 @@ for _ in range(3):
 """
 
 
-def write(folder: Path, count: int) -> None:
-    """Makes the files, each waiting for the one before it."""
+@dataclass(frozen=True)
+class Sizes:
+    """How many files, and how many processes look at them."""
+
+    files: int = 1000
+    rounds: int = 10
+
+
+def answer(sizes: Sizes, stage: Stage) -> str:
+    """A sentence; the processor's time, of which the least counts, tells more than the clock."""
+    folder = stage.room()
+    _write(folder, sizes.files)
+    command = [sys.executable, "-c", PROGRAM, str(folder)]
+    printed = [
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+        for _ in range(sizes.rounds)
+    ]
+    first = min(float(times[0]) for times in printed)
+    again = min(float(time) for times in printed for time in times[1:])
+    return (
+        f"{sizes.files:,} files take {first * 1000:.0f} ms of processor time where the check is the first to import "
+        f"what it needs, {again * 1000:.0f} ms otherwise; the least of {sizes.rounds} processes."
+    )
+
+
+def _write(folder: Path, count: int) -> None:
+    """Each waits for the one before it."""
     for number in range(1, count + 1):
         text = MIGRATION.format(number=number, before=number - 1)
         text = text if number > 1 else text.replace("-- depends: 0000_step\n", "")
         (folder / f"{number:04}_step.sql").write_text(text)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--rounds", type=int, default=10)
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        write(Path(name), given.files)
-        command = [sys.executable, "-c", PROGRAM, name]
-        printed = [
-            subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
-            for _ in range(given.rounds)
-        ]
-    first = min(float(times[0]) for times in printed)
-    again = min(float(time) for times in printed for time in times[1:])
-    print(f"{given.files} files: {first * 1000:.0f} ms with imports, {again * 1000:.0f} ms without")
-
+QUESTION = Question("checks", Sizes, answer)
 
 if __name__ == "__main__":
-    main()
+    QUESTION.main()
