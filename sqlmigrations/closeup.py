@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from sqlmigrations import conf, plan
+from sqlmigrations import conf, planning
 from sqlmigrations.backends.aliases import credentials
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.difference import difference
@@ -127,7 +127,7 @@ def _with_sql(known: Closeup, row: Applied, texts: Mapping[str, str], secrets: f
     if migration is not None:
         own = secrets
         if (up is None or down is None) and len(migration.file.text) <= SQL_CHECKSUM_LIMIT:
-            own |= plan.passwords(parse(migration))
+            own |= planning.passwords(parse(migration))
         if up is None and migration.file.checksum == row.checksum:
             up = _from_file(migration.file, own)
         if down is None and migration.down is not None:

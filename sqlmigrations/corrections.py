@@ -15,7 +15,7 @@ from sqlmigrations.exceptions import IntegrityError, LockNotObtained, OutcomeUnk
 from sqlmigrations.keeping import KEEP, contents, down_checksum, kept, marks
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.parser import parse, sql_checksum
-from sqlmigrations.plan import passwords
+from sqlmigrations.planning import passwords
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark, lock_lost
 from sqlmigrations.resume import journal

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from sqlmigrations import lint
 from sqlmigrations.masking import mask_lines
 from sqlmigrations.parser import Script, parse
-from sqlmigrations.plan import passwords
+from sqlmigrations.planning import passwords
 from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.types import Applied, SqlMigration
 

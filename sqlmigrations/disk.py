@@ -7,6 +7,7 @@ import stat
 
 # A pipe that was put there since it was looked at, or a link. Windows has neither flag, nor pipes among its files.
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | _AT_ONCE
 # More than the server takes in one statement, and more than anybody has written.
 _LARGEST = 1 << 30
 
@@ -32,25 +33,37 @@ def read(entry: os.DirEntry[str], root: str) -> bytes:
         NotRead: A link out of the folder, no file, one that is too large or is being written; or the system says no.
     """
     try:
-        path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        if entry.is_symlink() and os.path.commonpath([root, path]) != root:
-            raise NotRead("symlink", "A symbolic link that leaves the folder.", "Put the file itself into the folder.")
-        # To open a pipe or a device is to do something to it already.
-        _insist_on_a_file(os.stat(path).st_mode)
-        return _contents(path)
+        # What the folder itself says of an entry costs no call of the system.
+        return _contents(entry.path if entry.is_file(follow_symlinks=False) else _behind(entry, root))
     except PermissionError as error:
         raise NotRead("unreadable", f"The file cannot be read: {error.strerror}.", "Check its rights.") from None
     except OSError as error:
         raise NotRead("unreadable", f"The file cannot be read: {error.strerror}.", "Restore or remove it.") from None
 
 
+def _behind(entry: os.DirEntry[str], root: str) -> str:
+    """The file that a link of the folder leads to."""
+    path = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+    if entry.is_symlink() and os.path.commonpath([root, path]) != root:
+        raise NotRead("symlink", "A symbolic link that leaves the folder.", "Put the file itself into the folder.")
+    # To open a pipe or a device is to do something to it already.
+    _insist_on_a_file(os.stat(path).st_mode)
+    return path
+
+
 def _contents(path: str) -> bytes:
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
-        found = os.fstat(file.fileno())
+    # By calls of the system: a file object costs more than all of them together, and there may be thousands of files.
+    file = os.open(path, _READING)
+    try:
+        found = os.fstat(file)
         _insist_on_a_file(found.st_mode)
         if found.st_size > _LARGEST:
             raise NotRead("unreadable", f"The file has {found.st_size:,} bytes; up to 1 GB is read.", "Split it.")
-        data = file.read(found.st_size + 1)
+        data = os.read(file, found.st_size + 1)
+        while len(data) < found.st_size and (more := os.read(file, found.st_size + 1 - len(data))):
+            data += more
+    finally:
+        os.close(file)
     if len(data) != found.st_size:
         raise NotRead("unreadable", "The file was being written while it was read.", "Wait until it is complete.")
     return data

@@ -23,8 +23,8 @@ from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark, Telling
 from sqlmigrations.removing import Remover
 from sqlmigrations.retreat import retreat
-from sqlmigrations.run import Run, RunMode
-from sqlmigrations.types import Applied, Direction, SqlFile
+from sqlmigrations.run import Run
+from sqlmigrations.types import Applied, Direction, RunMode, SqlFile
 from sqlmigrations.wrapped import Wrapper
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +72,7 @@ def _label(folder: Path) -> str:
 
 
 def _names(migration: SqlMigration) -> set[str]:
-    return {file.path.name for file in (migration.file, migration.down) if file is not None}
+    return {os.path.basename(file.path) for file in (migration.file, migration.down) if file is not None}
 
 
 def _by_itself(migration: SqlMigration) -> Script:

@@ -7,27 +7,32 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
-from sqlmigrations import adoption, conf, inquiry, lease, rights
+from sqlmigrations import conf, lease, rights
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries, Reader
-from sqlmigrations.corrections import Corrections, changed_meanwhile
-from sqlmigrations.decision import Decision, Proposal
 from sqlmigrations.exceptions import (
     SqlMigrationsError,
     StatementFailed,
 )
+from sqlmigrations.idle import IdleRun
 from sqlmigrations.ledger import Tracking
 from sqlmigrations.loader import Loaded
 from sqlmigrations.options import DEFAULTS, Options
-from sqlmigrations.pending import asks_django
 from sqlmigrations.plan import Plan
 from sqlmigrations.premises import Premises
-from sqlmigrations.repair import propose
-from sqlmigrations.run import Run, RunMode
+from sqlmigrations.settled import asks_django
 from sqlmigrations.steady import steady
 from sqlmigrations.target import EVERYTHING, Target
-from sqlmigrations.types import TRACKING_LABEL, Applied, Severity, Status
+from sqlmigrations.types import TRACKING_LABEL, Applied, RunMode, Severity, Status
+
+# For start-up, what only some calls need is imported where they need it: what runs files, corrects records, knows SQL.
+if TYPE_CHECKING:
+    from sqlmigrations.backends.locking import HeldLock
+    from sqlmigrations.bench import Bench
+    from sqlmigrations.decision import Decision, Proposal
+    from sqlmigrations.run import Run
 
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
@@ -58,12 +63,20 @@ class Executor(Premises):
         reader, known = Reader(self.database), loaded.checksums if with_texts else None
 
         def answer(seen: tuple[Tracking, tuple[Applied, ...]]) -> tuple[Status, bool]:
-            status, halves = self._status(loaded, *seen), inquiry.by_statements(seen[1])
-            asked = bool(halves) or asks_django(loaded, seen[1])
-            return inquiry.attended(self.ledger, reader, status, halves), asked
+            status, asked = self._status(loaded, *seen), asks_django(loaded, seen[1])
+            if not any(row.is_half_done for row in seen[1]):
+                return status, asked
+            from sqlmigrations import inquiry
+
+            halves = inquiry.by_statements(seen[1])
+            return inquiry.attended(self.ledger, reader, status, halves), asked or bool(halves)
 
         status = steady(lambda: rights.read(reader, self.ledger, known), answer)
-        return inquiry.cross_examined(self.ledger, reader, status) if with_events and status.tracked else status
+        if not with_events or not status.tracked:
+            return status
+        from sqlmigrations import inquiry
+
+        return inquiry.cross_examined(self.ledger, reader, status)
 
     def glance(self, queries: Queries) -> Status:
         """As ``status``, in one query, for who asks often.
@@ -113,7 +126,7 @@ class Executor(Premises):
             raise postgresql.unreachable(failed.server) from None
 
     @contextmanager
-    def run(self, options: Options = DEFAULTS) -> Iterator[Run]:
+    def run(self, options: Options = DEFAULTS) -> Iterator[Run | IdleRun]:
         """Takes the lock and makes the plan; the lock is gone when the block is left.
 
         Raises:
@@ -137,11 +150,16 @@ class Executor(Premises):
             plan = self._guarded(plan, queries, rows, options)
             self._refuse(plan)
             self._interruption.check()
-            attempts = self.settings.lock_attempts
-            mark, mode, audience = self._mark(), options.mode, options.audience
-            run = Run(plan, mark, self.ledger, bench, lock, mode, attempts, audience=audience)
-            with run.closing():
+            with self._run_of(plan, lock, bench, options).closing() as run:
                 yield run
+
+    def _run_of(self, plan: Plan, lock: HeldLock, bench: Bench, options: Options) -> Run | IdleRun:
+        if not plan.steps:
+            return IdleRun(plan, self._mark())
+        from sqlmigrations.run import Run
+
+        attempts, audience = self.settings.lock_attempts, options.audience
+        return Run(plan, self._mark(), self.ledger, bench, lock, options.mode, attempts, audience=audience)
 
     def _refuse_block(self) -> None:
         """Whoever has a transaction open wants nothing committed."""
@@ -155,6 +173,9 @@ class Executor(Premises):
             IntegrityError: The files are not in order, so what is missing cannot be told.
             DatabaseUnavailable: The database cannot be reached.
         """
+        from sqlmigrations import inquiry
+        from sqlmigrations.repair import propose
+
         loaded = self._load_sound()
         reader = Reader(self.database)
         rows = rights.read(reader, self.ledger, loaded.checksums)[1]
@@ -175,6 +196,10 @@ class Executor(Premises):
             SqlMigrationsError: As of ``run``; nothing was changed.
             OutcomeUnknown: The connection broke while it was being committed.
         """
+        from sqlmigrations import inquiry
+        from sqlmigrations.corrections import Corrections, changed_meanwhile
+        from sqlmigrations.repair import propose
+
         lease.refuse_in_atomic(self.database)
         loaded = self._load_sound()
         wait_ms = self.settings.lock_wait_ms if lock_wait_ms is None else lock_wait_ms
@@ -192,8 +217,10 @@ class Executor(Premises):
     def _guarded(self, plan: Plan, queries: Queries, rows: Sequence[Applied], options: Options) -> Plan:
         """A database made by hand is adopted by recording, not by running into what exists."""
         recorded = any(row.label != TRACKING_LABEL for row in rows)
-        if recorded or options.mode is RunMode.FAKE or plan.refusal() is not None:
+        if recorded or not plan.creates or options.mode is RunMode.FAKE or plan.refusal() is not None:
             return plan
+        from sqlmigrations import adoption
+
         return replace(plan, hand_made=adoption.refusal(queries, plan))
 
     def _status(self, loaded: Loaded, tracking: Tracking, rows: Sequence[Applied]) -> Status:

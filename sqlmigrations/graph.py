@@ -7,9 +7,12 @@ import heapq
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
 
-from sqlmigrations.parser import Script
 from sqlmigrations.types import TRACKING_LABEL, Dependency, Finding, Severity
+
+if TYPE_CHECKING:
+    from sqlmigrations.parser import Script
 
 
 def resolve(

@@ -6,14 +6,17 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from sqlmigrations import signals
 from sqlmigrations.backends.base import Queries
 from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError, StatementFailed, UnsafePlan
 from sqlmigrations.plan import Step
-from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import RunMark
 from sqlmigrations.types import Glimpse, Outcome, Pooling, Result
+
+if TYPE_CHECKING:
+    from sqlmigrations.recorder import Recorder
 
 _DONE = (Result.APPLIED, Result.EMPTY, Result.FAKED, Result.UNDONE)
 

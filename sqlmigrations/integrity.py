@@ -11,11 +11,8 @@ from datetime import UTC
 from itertools import count
 from pathlib import Path
 
-from sqlmigrations import halves
 from sqlmigrations.guidance import repair
 from sqlmigrations.loader import Loaded, shown
-from sqlmigrations.parser import sql_checksum
-from sqlmigrations.retreat import retreat
 from sqlmigrations.text import CHECKSUM_ALGORITHM
 from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, SqlMigration, State
 
@@ -101,6 +98,8 @@ def _entry(migration: SqlMigration, row: Applied | None, highest: int) -> Migrat
     if row is None:
         state = State.LATE if migration.version < highest else State.PENDING
     elif row.is_half_done:
+        from sqlmigrations import halves
+
         return MigrationStatus(State.PARTIAL, migration, row, ready, halves.progress(migration, row))
     elif migration.file.checksum == row.checksum and migration.name == row.name:
         state = State.APPLIED
@@ -114,6 +113,9 @@ def _changed(migration: SqlMigration, row: Applied) -> State:
 
 
 def _same_statements(migration: SqlMigration, row: Applied) -> bool:
+    # For start-up, as all the others here: only of what is half done or was changed are statements looked at.
+    from sqlmigrations.parser import sql_checksum
+
     comparable = row.checksum_algorithm == CHECKSUM_ALGORITHM and row.sql_checksum
     return bool(comparable) and sql_checksum(migration.file) == row.sql_checksum
 
@@ -189,6 +191,8 @@ def _between(
         elif entry.state is State.AHEAD:
             yield Finding("ahead", Severity.NOTE, _ahead(row), migration=row.id)
         elif entry.state is State.PARTIAL:
+            from sqlmigrations import halves
+
             yield halves.finding(entry, row)
 
 
@@ -241,6 +245,9 @@ def _ahead(row: Applied) -> str:
     older = "above the files here: this checkout is older than the database"
     if not row.is_half_done:
         return f"Recorded on {_when(row)}, {older}."
+    from sqlmigrations import halves
+    from sqlmigrations.retreat import retreat
+
     word = "Recorded" if retreat(row) else "Begun"
     return f"{word} on {_when(row)} and {halves.far(row)}; {older}, and the newer one goes on with it."
 

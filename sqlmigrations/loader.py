@@ -147,7 +147,7 @@ def _read_file(folder: _Folder, entry: os.DirEntry[str], location: str, root: st
     raw_checksum = hashlib.sha256(data).hexdigest()
     # ASCII without CR is the same bytes on disk and in the hash: no need to encode it again.
     unchanged = len(data) == len(text) and text.isascii()
-    return SqlFile(Path(entry.path), location, text, raw_checksum if unchanged else checksum(text), raw_checksum)
+    return SqlFile(entry.path, location, text, raw_checksum if unchanged else checksum(text), raw_checksum)
 
 
 def _migrations(folder: _Folder) -> list[SqlMigration]:
@@ -165,6 +165,8 @@ def _migrations(folder: _Folder) -> list[SqlMigration]:
 
 
 def _bad_names(base: str, misnamed: Sequence[str], every: Iterable[str]) -> Iterator[Finding]:
+    if not misnamed:
+        return
     taken = [int(name.partition("_")[0]) for name in every if _NAME.fullmatch(_kind(name)[0])]
     free = max(taken, default=0) + 1
     numbers: dict[str, str] = {}

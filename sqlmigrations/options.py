@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlmigrations.run import RunMode
 from sqlmigrations.target import EVERYTHING, Target
-from sqlmigrations.types import Audience
+from sqlmigrations.types import Audience, RunMode
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sqlmigrations.guidance import APPLY, STATUS, on
-from sqlmigrations.types import Severity, State, Status
-from sqlmigrations.waiting import UNAPPLIED
+from sqlmigrations.types import UNAPPLIED, Severity, State, Status
 
 
 class Need(Enum):

@@ -76,12 +76,6 @@ def validate(loaded: Loaded, terms: Terms) -> tuple[Finding, ...]:
     return arrange(loaded, (), terms, read=outline).disagreements
 
 
-def asks_django(loaded: Loaded, ledger: Sequence[Applied]) -> bool:
-    """Whether any file that is not recorded can name a migration of Django's: a glance, for asking has a price."""
-    recorded = {(row.label, row.key) for row in ledger}
-    return any("django:" in m.file.text for m in loaded.migrations if (m.label, m.key) not in recorded)
-
-
 def arrange(
     loaded: Loaded, ledger: Sequence[Applied], terms: Terms, *, read: Callable[[SqlMigration], Script] = parse
 ) -> Order:

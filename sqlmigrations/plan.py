@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sqlmigrations import hazards, lint, waiting
 from sqlmigrations.exceptions import IntegrityError, PartialMigration, SqlMigrationsError, UnsafePlan
 from sqlmigrations.integrity import LEDGER_RULES, Comparison
-from sqlmigrations.loader import Loaded
-from sqlmigrations.masking import mask_finding
-from sqlmigrations.parser import Script
-from sqlmigrations.pending import Terms, arrange
-from sqlmigrations.sql.scanner import ScanError, split
-from sqlmigrations.target import Target, choose
 from sqlmigrations.types import (
     TRACKING_LABEL,
-    Applied,
+    UNAPPLIED,
     Direction,
     Finding,
     MigrationStatus,
     Pooling,
     Progress,
-    Severity,
     SqlMigration,
 )
+
+if TYPE_CHECKING:
+    from sqlmigrations.parser import Script
+    from sqlmigrations.sql.reading import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class Plan:
     disagreements: tuple[Finding, ...]
     dangers: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
-    creates: Mapping[lint.Name, SqlMigration] = field(default_factory=dict)
+    creates: Mapping[Name, SqlMigration] = field(default_factory=dict)
     held: tuple[MigrationStatus, ...] = ()
     ahead: tuple[Finding, ...] = ()
     pooling: Pooling = Pooling.NONE
@@ -95,7 +92,7 @@ class Plan:
         """The error that stops the run before its first statement, or ``None`` when it may start."""
         if any(finding.rule == "partial" for finding in self.disagreements):
             return PartialMigration("A migration is half done; nothing has run.", findings=self.disagreements)
-        if self.disagreements and all(finding.rule == waiting.UNAPPLIED for finding in self.disagreements):
+        if self.disagreements and all(finding.rule == UNAPPLIED for finding in self.disagreements):
             message = "Migrations of Django's have to be applied first; nothing has run."
             return IntegrityError(message, findings=self.disagreements)
         if self.disagreements:
@@ -105,131 +102,3 @@ class Plan:
         if self.dangers:
             return UnsafePlan("The plan is not safe to run; nothing has run.", findings=self.dangers)
         return self.hand_made
-
-
-def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Target) -> Plan:
-    """Makes the plan. Pure: reads neither disk nor database.
-
-    Raises:
-        ConfigurationError: The target or an allowed rule does not exist.
-    """
-    lint.check_allowed(terms.allow)
-    order = arrange(loaded, ledger, terms)
-    comparison = order.comparison
-    chosen = choose(order.scripts, order.edges, target, loaded)
-    running = [script for script in chosen if script.migration.id not in order.holds]
-    held = {script.migration.id for script in chosen} & order.holds.keys()
-    unmet = waiting.unmet(running, terms.django, terms.database) if terms.django else []
-    disagreements = (*order.disagreements, *late(chosen, comparison, terms), *unmet)
-    plan = compose(running, comparison, terms, disagreements, is_sound=order.is_sound)
-    # No migrate comes back to those.
-    faked = {finding.migration for finding in order.disagreements if finding.rule == "faked"}
-    held = {id for id in held if order.holds[id].by not in faked}
-    return replace(
-        plan,
-        held=tuple(entry for entry in comparison.entries if entry.id in held),
-        ahead=_ahead(chosen, {id for id in held if order.holds[id].by == id}, terms) if order.is_sound else (),
-    )
-
-
-def _ahead(chosen: Sequence[Script], waiting_ids: Collection[str], terms: Terms) -> tuple[Finding, ...]:
-    """What is found in the files that ``migrate`` applies, for nobody else looks at them before."""
-    if not waiting_ids:
-        return ()
-    found = [danger for script in chosen for danger in script.dangers]
-    found += hazards.find(chosen, terms.allow)[0]
-    return tuple(mask_finding(f, terms.credentials) for f in found if f.migration in waiting_ids)
-
-
-def compose(
-    scripts: Sequence[Script],
-    comparison: Comparison,
-    terms: Terms,
-    disagreements: Sequence[Finding],
-    *,
-    is_sound: bool = True,
-) -> Plan:
-    """The plan of scripts that were chosen, with what their statements give reason to say.
-
-    Args:
-        scripts: In their order.
-        comparison: Files and ledger side by side.
-        terms: What is allowed.
-        disagreements: What was found against them before.
-        is_sound: Whether the scripts can be looked at one after the other.
-    """
-    begun = {entry.id: entry.progress for entry in comparison.entries if entry.progress is not None}
-    steps = tuple(_step(script, comparison, terms, begun.get(script.migration.id)) for script in scripts)
-    notes = [f for f in comparison.findings if f.severity is not Severity.ERROR]
-    linted, creates = hazards.find((s.script for s in steps), terms.allow) if is_sound else ([], {})
-    secrets = terms.credentials.union(*(step.passwords for step in steps))
-    linted = [mask_finding(f, secrets) for f in linted]
-    return Plan(
-        steps=steps,
-        comparison=comparison,
-        disagreements=tuple(mask_finding(f, secrets) for f in disagreements),
-        dangers=(
-            *(mask_finding(f, secrets) for step in steps for f in step.script.dangers),
-            *(f for f in linted if f.severity is Severity.ERROR),
-        ),
-        warnings=(*notes, *(f for f in linted if f.severity is not Severity.ERROR)),
-        creates=creates,
-    )
-
-
-def for_recording(plan: Plan) -> Plan:
-    """The plan of a run that only records: contents do no harm, but what is half done is no file run by hand."""
-    halves = [step.migration for step in plan.steps if step.progress is not None]
-    message = "Half done by an earlier run, so it cannot be recorded without running."
-    remedy = "Let it be completed first:  python manage.py sqlmigrate_apply"
-    found = [Finding("partial", Severity.ERROR, message, remedy, m.id, m.file.location) for m in halves]
-    return replace(plan, disagreements=(*plan.disagreements, *found), dangers=(), warnings=())
-
-
-def _step(script: Script, comparison: Comparison, terms: Terms, progress: Progress | None) -> Step:
-    own = script.directives
-    own_passwords = passwords(script)
-    return Step(
-        script=script,
-        late=progress is None and comparison.overtaken_by(script.migration) is not None,
-        lock_timeout_ms=terms.lock_timeout_ms if own.lock_timeout_ms is None else own.lock_timeout_ms,
-        statement_timeout_ms=(
-            terms.statement_timeout_ms if own.statement_timeout_ms is None else own.statement_timeout_ms
-        ),
-        passwords=own_passwords,
-        secrets=own_passwords | terms.credentials,
-        progress=progress,
-    )
-
-
-def passwords(script: Script) -> frozenset[str]:
-    """The password literals in a file and in the one that undoes it."""
-    found = lint.secrets(script.statements, script.migration.file.text)
-    down = script.migration.down
-    if down is None:
-        return found
-    try:
-        return found | lint.secrets(split(down.text).statements, down.text)
-    except ScanError:
-        # It is looked at when it is asked for; an up never fails for its down.
-        return found
-
-
-def late(chosen: Sequence[Script], comparison: Comparison, terms: Terms) -> list[Finding]:
-    """What stands against scripts whose number is below one that is applied."""
-    findings = []
-    # One of two files with a number gets a higher one: that it is late as well would be noise.
-    excused = {finding.migration for finding in comparison.findings if finding.rule == "duplicate-version"}
-    excused |= {entry.id for entry in comparison.entries if entry.progress is not None}
-    for script in chosen:
-        migration = script.migration
-        newer = comparison.overtaken_by(migration)
-        if newer is None or migration.id in excused or terms.allow_late or script.directives.late:
-            continue
-        message = f"Late: {newer.name}, a higher number, is applied already."
-        remedy = (
-            f"Give it a number above {newer.name}; or, when it may run after it, add the line "
-            f"-- late: why   to the file, or run once with --allow-late."
-        )
-        findings.append(Finding("late", Severity.ERROR, message, remedy, migration.id, migration.file.location))
-    return findings

@@ -5,20 +5,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from sqlmigrations import conf, django_graph, pooling, routes
-from sqlmigrations import plan as planning
+from sqlmigrations import conf, pooling, routes, settled
 from sqlmigrations.backends.aliases import credentials, wrapper
 from sqlmigrations.exceptions import IntegrityError, Interrupted
 from sqlmigrations.interruption import Interruption
 from sqlmigrations.ledger import Ledger
 from sqlmigrations.loader import Loaded, load
 from sqlmigrations.options import Options
-from sqlmigrations.pending import Terms, asks_django
 from sqlmigrations.plan import Plan
 from sqlmigrations.records import RunMark
-from sqlmigrations.run import RunMode
-from sqlmigrations.types import Applied, Pooling
+from sqlmigrations.types import Applied, Pooling, RunMode
+
+if TYPE_CHECKING:
+    from sqlmigrations.pending import Terms
 
 
 class Premises:
@@ -61,25 +62,44 @@ class Premises:
         return loaded
 
     def _terms(self, options: Options, loaded: Loaded) -> Terms:
+        # For start-up: what is pending has to do with all that knows SQL, and mostly nothing is.
+        from sqlmigrations.pending import Terms
+
         settings = self.settings
         return Terms(
             database=self.database,
             databases=conf.databases(settings),
-            allow=settings.allow | options.allow,
+            allow=self._allow(options),
             allow_late=settings.allow_late or options.allow_late,
             lock_timeout_ms=settings.lock_timeout_ms,
             statement_timeout_ms=settings.statement_timeout_ms,
-            credentials=credentials(self.database) | credentials(settings.direct.get(self.database, self.database)),
+            credentials=self._credentials(),
             routed_away=routes.kept_out(self.database, loaded.migrations),
             closed_apps=routes.closed(self.database),
         )
 
+    def _allow(self, options: Options) -> frozenset[str]:
+        return self.settings.allow | options.allow
+
+    def _credentials(self) -> frozenset[str]:
+        through = self.settings.direct.get(self.database, self.database)
+        return credentials(self.database) | credentials(through)
+
     def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
+        is_plain = options.mode is RunMode.APPLY and not options.target.label and not self._allow(options)
+        if is_plain and settled.is_settled(loaded, rows):
+            return settled.plan(loaded, rows, self._credentials())
+        return self._built(loaded, rows, options)
+
+    def _built(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
+        # For start-up: these bring the scanner, the lint and Django's migrations along.
+        from sqlmigrations import django_graph, planning
+
         terms = self._terms(options, loaded)
         if options.mode is RunMode.FAKE:
             # What is only recorded was run by hand, whatever Django has done.
             return planning.for_recording(planning.build(loaded, rows, terms, options.target))
-        if asks_django(loaded, rows):
+        if settled.asks_django(loaded, rows):
             terms = replace(terms, django=django_graph.read(self.database))
         return planning.build(loaded, rows, terms, options.target)
 

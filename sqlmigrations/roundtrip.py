@@ -12,6 +12,7 @@ from sqlmigrations.backends.base import Connection, Queries, Reader
 from sqlmigrations.exceptions import SqlMigrationsError
 from sqlmigrations.executor import Executor
 from sqlmigrations.fingerprint import fingerprint
+from sqlmigrations.idle import IdleRun
 from sqlmigrations.lint.beyond import beyond
 from sqlmigrations.masking import mask
 from sqlmigrations.plan import Step
@@ -78,7 +79,7 @@ def _stays(step: Step, found: Sequence[str]) -> str:
     )
 
 
-def _prove(run: Run, step: Step, executor: Executor, reader: Queries) -> None:
+def _prove(run: Run | IdleRun, step: Step, executor: Executor, reader: Queries) -> None:
     migration = step.migration
     before = fingerprint(reader)
     run.perform(step)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
 from itertools import count
 
 from sqlmigrations import aftermath, retry, signals, stepwise, transaction
@@ -30,7 +29,7 @@ from sqlmigrations.resume.verdicts import Verdict
 from sqlmigrations.sql.statements import touches_session
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
-from sqlmigrations.types import Audience, Direction, Mode, Outcome, Result
+from sqlmigrations.types import Audience, Direction, Mode, Outcome, Result, RunMode
 
 # How a statement was met of which no end was recorded.
 _SETTLED = {
@@ -40,14 +39,6 @@ _SETTLED = {
     Verdict.REBUILD: ", whose remains were removed and which was run again",
     Verdict.FINISH: ", which was half done and is finished now",
 }
-
-
-class RunMode(Enum):
-    """What is done with the steps of a plan."""
-
-    APPLY = "apply"
-    FAKE = "fake"
-    UNDO = "undo"
 
 
 class Run:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlmigrations import graph
 from sqlmigrations.exceptions import ConfigurationError
 from sqlmigrations.loader import Loaded
-from sqlmigrations.parser import Script
 from sqlmigrations.types import TRACKING_LABEL
+
+if TYPE_CHECKING:
+    from sqlmigrations.parser import Script
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,24 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sqlmigrations import graph
 from sqlmigrations.directives import LATEST
 from sqlmigrations.guidance import APPLY, migrate, on, operation
-from sqlmigrations.parser import Script
-from sqlmigrations.types import DjangoHistory, DjangoMigration, DjangoNode, Finding, Hold, Mode, Severity
+from sqlmigrations.types import (
+    UNAPPLIED,
+    DjangoHistory,
+    DjangoMigration,
+    DjangoNode,
+    Finding,
+    Hold,
+    Mode,
+    Severity,
+)
 
-UNAPPLIED = "unapplied-dependency"
+if TYPE_CHECKING:
+    from sqlmigrations.parser import Script
 
 
 def holds(

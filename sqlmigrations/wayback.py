@@ -6,9 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from sqlmigrations import plan as planning
+from sqlmigrations import planning
 from sqlmigrations.exceptions import IntegrityError, Irreversible, PartialMigration
 from sqlmigrations.guidance import on, repair
 from sqlmigrations.integrity import Comparison, compare
@@ -64,7 +63,7 @@ def obstacle(script: Script, wrapper: Wrapper | None = None) -> str:
 def kept_file(body: str, row: Applied) -> SqlFile:
     """A way back whose file is gone, as it was kept beside the record."""
     total = checksum(body)
-    return SqlFile(Path(f"{row.name}.down.sql"), f"{row.name}.down.sql (kept beside its record)", body, total, total)
+    return SqlFile(f"{row.name}.down.sql", f"{row.name}.down.sql (kept beside its record)", body, total, total)
 
 
 def build(

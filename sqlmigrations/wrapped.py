@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from sqlmigrations import graph, halves, waiting
-from sqlmigrations import plan as planning
+from sqlmigrations import graph, halves, planning, waiting
 from sqlmigrations.exceptions import ConfigurationError, IntegrityError, PartialMigration, SqlMigrationsError
 from sqlmigrations.guidance import APPLY, migrate
 from sqlmigrations.integrity import Comparison

@@ -19,7 +19,7 @@ WHEN = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 def sql_file(name: str, text: str) -> SqlFile:
     path = Path("migrations_sql", name)
-    return SqlFile(path, str(path), text, checksum(text), checksum(text))
+    return SqlFile(str(path), str(path), text, checksum(text), checksum(text))
 
 
 def migration(id: str, text: str = "SELECT 1;\n", down: str | None = None) -> SqlMigration:

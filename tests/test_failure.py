@@ -8,7 +8,8 @@ from sqlmigrations.exceptions import MigrationFailed
 from sqlmigrations.failure import report
 from sqlmigrations.masking import MASK
 from sqlmigrations.pending import Terms
-from sqlmigrations.plan import Step, build
+from sqlmigrations.plan import Step
+from sqlmigrations.planning import build
 from sqlmigrations.target import Target
 from sqlmigrations.types import Finding, ServerError, Severity
 from tests.samples import loaded, migration

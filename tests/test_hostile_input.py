@@ -16,7 +16,7 @@ from sqlmigrations.exceptions import ConfigurationError, UnsafePlan
 from sqlmigrations.management.rendering import error_text
 from sqlmigrations.masking import MASK, mask_lines
 from sqlmigrations.parser import outline, parse, sql_checksum
-from sqlmigrations.plan import passwords
+from sqlmigrations.planning import passwords
 from sqlmigrations.sql.scanner import split, tokens
 from sqlmigrations.target import Target, choose
 from tests.fuzz.corpus import FOUND, found, seeds

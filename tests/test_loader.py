@@ -66,8 +66,10 @@ def test_a_file_is_read_hashed_and_joined_with_what_undoes_it(folder: Path) -> N
                 "shop",
                 1,
                 "001_first",
-                SqlFile(folder / "001_first.sql", "sql/001_first.sql", up, checksum(up), raw),
-                SqlFile(folder / "001_first.down.sql", "sql/001_first.down.sql", down, checksum(down), checksum(down)),
+                SqlFile(str(folder / "001_first.sql"), "sql/001_first.sql", up, checksum(up), raw),
+                SqlFile(
+                    str(folder / "001_first.down.sql"), "sql/001_first.down.sql", down, checksum(down), checksum(down)
+                ),
             ),
         ),
         (),

@@ -9,7 +9,8 @@ import pytest
 from sqlmigrations import lint
 from sqlmigrations.exceptions import ConfigurationError, IntegrityError, PartialMigration, UnsafePlan
 from sqlmigrations.pending import Terms, validate
-from sqlmigrations.plan import Plan, build
+from sqlmigrations.plan import Plan
+from sqlmigrations.planning import build
 from sqlmigrations.target import Target
 from sqlmigrations.types import Applied, Finding, Severity, SqlMigration
 from tests.samples import loaded, migration, row

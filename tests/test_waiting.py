@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from sqlmigrations.exceptions import IntegrityError
-from sqlmigrations.pending import Terms, asks_django
-from sqlmigrations.plan import Plan, build
+from sqlmigrations.pending import Terms
+from sqlmigrations.plan import Plan
+from sqlmigrations.planning import build
+from sqlmigrations.settled import asks_django
 from sqlmigrations.target import Target
 from sqlmigrations.types import Applied, DjangoHistory, DjangoMigration, DjangoNode, Hold, SqlMigration, State
 from tests.samples import loaded, migration, row

@@ -16,8 +16,7 @@ from sqlmigrations.backends.postgresql import unreachable
 from sqlmigrations.exceptions import ConfigurationError, DatabaseUnavailable, SqlMigrationsError, StatementFailed
 from sqlmigrations.executor import Executor
 from sqlmigrations.interruption import Interruption
-from sqlmigrations.types import Severity, State, Status
-from sqlmigrations.waiting import UNAPPLIED
+from sqlmigrations.types import UNAPPLIED, Severity, State, Status
 
 logger = logging.getLogger("sqlmigrations.health")
 

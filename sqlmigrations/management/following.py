@@ -25,12 +25,12 @@ from sqlmigrations.exceptions import (
 )
 from sqlmigrations.executor import EVERYTHING, Executor, Options, Target
 from sqlmigrations.guidance import APPLY, addressed
+from sqlmigrations.idle import IdleRun
 from sqlmigrations.integrity import LEDGER_RULES
 from sqlmigrations.management import interrupts, rendering
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.run import Run
-from sqlmigrations.types import Finding
-from sqlmigrations.waiting import UNAPPLIED
+from sqlmigrations.types import UNAPPLIED, Finding
 
 # Rules that a database can break only by having been there before.
 _OF_A_KEPT_DATABASE = LEDGER_RULES | {"partial"}
@@ -129,7 +129,7 @@ class Following:
                 self._progress.say(self._style.MIGRATE_HEADING(f'Running SQL migrations on "{self._alias}":'))
             self._perform_all(run)
 
-    def _perform_all(self, run: Run) -> None:
+    def _perform_all(self, run: Run | IdleRun) -> None:
         for step in run.plan.steps:
             self._progress.begin(step.migration.id)
             try:

@@ -10,12 +10,10 @@ from sqlmigrations.exceptions import MigrationFailed, SqlMigrationsError
 from sqlmigrations.glimpses import portrait, taken
 from sqlmigrations.guidance import APPLY, on
 from sqlmigrations.plan import Plan, Step
-from sqlmigrations.sql import patience
-from sqlmigrations.sql.patience import PATIENT_MS, Waiting
 from sqlmigrations.types import Finding, Hold, MigrationStatus, Mode, Outcome, Progress, Severity
 
 _SHOWN = 5
-_PATIENT, _BRIEF = f"{PATIENT_MS // 1000} s", "1 s above deadlock_timeout"
+_BRIEF = "1 s above deadlock_timeout"
 # In any language. The other lines of a context quote statements and rows, with anybody's values in them.
 _FUNCTION = re.compile(r"[^\"'«»„]*\bPL/\w+|SQL function ")
 
@@ -205,16 +203,20 @@ def _timeout(milliseconds: int | None, otherwise: str) -> str:
 
 
 def _lock_timeout(step: Step) -> str:
-    statements, chosen = step.script.statements, step.lock_timeout_ms
+    # For start-up: it knows statements, and mostly no step is shown.
+    from sqlmigrations.sql import patience
+    from sqlmigrations.sql.patience import PATIENT_MS, Waiting
+
+    statements, chosen, patient = step.script.statements, step.lock_timeout_ms, f"{PATIENT_MS // 1000} s"
     if step.script.mode is Mode.STATEMENTS:
-        texts = {Waiting.ENDLESS: "none", Waiting.HARMLESS: _timeout(chosen, _PATIENT)}
+        texts = {Waiting.ENDLESS: "none", Waiting.HARMLESS: _timeout(chosen, patient)}
         waits = [waiting for waiting in map(patience.of, statements) if waiting is not Waiting.FREE]
         told = (texts.get(waiting, _timeout(chosen, _BRIEF)) for waiting in waits or [Waiting.HARMFUL])
         return " or ".join(dict.fromkeys(told))
     turn = patience.turning_point(statements) if chosen is None else 0
     if not turn:
         return _timeout(chosen, _BRIEF)
-    return _PATIENT if turn == len(statements) else f"{_PATIENT} ({_BRIEF} from statement {turn + 1} on)"
+    return patient if turn == len(statements) else f"{patient} ({_BRIEF} from statement {turn + 1} on)"
 
 
 def _indented(lines: Iterable[str]) -> str:

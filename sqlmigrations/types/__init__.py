@@ -15,7 +15,7 @@ from sqlmigrations.types.files import (
     SqlFile,
     SqlMigration,
 )
-from sqlmigrations.types.findings import Finding, Severity
+from sqlmigrations.types.findings import UNAPPLIED, Finding, Severity
 from sqlmigrations.types.running import (
     Audience,
     Blocker,
@@ -25,12 +25,14 @@ from sqlmigrations.types.running import (
     Pooling,
     Result,
     Route,
+    RunMode,
     ServerError,
 )
 from sqlmigrations.types.status import Applied, MigrationStatus, Progress, State, Status
 
 __all__ = [
     "TRACKING_LABEL",
+    "UNAPPLIED",
     "Allowance",
     "Applied",
     "Audience",
@@ -52,6 +54,7 @@ __all__ = [
     "Progress",
     "Result",
     "Route",
+    "RunMode",
     "ServerError",
     "Severity",
     "Source",

@@ -44,7 +44,7 @@ class SqlFile:
         raw_checksum: SHA-256 of the bytes on disk; differs after a CRLF checkout.
     """
 
-    path: Path
+    path: str
     location: str
     text: str = field(repr=False)
     checksum: str

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+# The rule of files that have to wait for a migration of Django's.
+UNAPPLIED = "unapplied-dependency"
+
 
 class Severity(Enum):
     """How much a finding weighs: an error stops the plan, the others are shown."""

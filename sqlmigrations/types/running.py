@@ -17,6 +17,14 @@ class Result(Enum):
     FAILED = "failed"
 
 
+class RunMode(Enum):
+    """What is done with the steps of a plan."""
+
+    APPLY = "apply"
+    FAKE = "fake"
+    UNDO = "undo"
+
+
 class Pooling(Enum):
     """What stands between the runner and the server, as far as it shows: which server process a client meets."""
 

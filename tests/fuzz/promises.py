@@ -12,7 +12,7 @@ from sqlmigrations.loader import load
 from sqlmigrations.management.rendering import findings_text
 from sqlmigrations.masking import MASK, mask, mask_lines
 from sqlmigrations.parser import outline, parse, sql_checksum
-from sqlmigrations.plan import passwords
+from sqlmigrations.planning import passwords
 from sqlmigrations.resume.effects import effect
 from sqlmigrations.sql import patience, statements, units
 from sqlmigrations.sql.scanner import ScanError, Statement, TokenKind, position, split, tokens

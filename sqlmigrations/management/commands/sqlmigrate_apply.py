@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandParser
 from django.core.management.color import no_style
@@ -12,14 +12,17 @@ from django.core.management.color import no_style
 from sqlmigrations import glimpses
 from sqlmigrations.exceptions import ExitCode, Interrupted, MigrationFailed, SqlMigrationsError
 from sqlmigrations.executor import Executor, Options
+from sqlmigrations.idle import IdleRun
 from sqlmigrations.management import interrupts, rendering
 from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.masking import mask_lines
 from sqlmigrations.plan import Plan, Step
-from sqlmigrations.run import Run, RunMode
 from sqlmigrations.target import Target
-from sqlmigrations.types import Audience, Finding, Outcome, Result, Severity
+from sqlmigrations.types import Audience, Finding, Outcome, Result, RunMode, Severity
+
+if TYPE_CHECKING:
+    from sqlmigrations.run import Run
 
 _SHOWN_STATEMENTS = 200
 _STATEMENT_WIDTH = 100
@@ -105,7 +108,7 @@ class Command(SqlMigrationsCommand):
 
     def _apply(self, executor: Executor, order: Options) -> None:
         started = time.perf_counter()
-        run: Run | None = None
+        run: Run | IdleRun | None = None
         with interrupts.heard(executor.cancel):
             try:
                 with self.progress.listening(), executor.run(order) as run:
@@ -125,7 +128,7 @@ class Command(SqlMigrationsCommand):
         # How a half-done file goes on is about to be seen.
         self._warn([finding for finding in plan.warnings if finding.rule != "partial"])
 
-    def _perform(self, run: Run, step: Step) -> None:
+    def _perform(self, run: Run | IdleRun, step: Step) -> None:
         self.progress.begin(step.migration.id)
         try:
             outcome = run.perform(step)
@@ -161,7 +164,7 @@ class Command(SqlMigrationsCommand):
                 title = f"{len(found)} {word}{'' if len(found) == 1 else 's'}:"
                 self.progress.say(self.style.WARNING(rendering.findings_text(title, found)))
 
-    def _summarise(self, database: str, run: Run | None, elapsed_s: float) -> None:
+    def _summarise(self, database: str, run: Run | IdleRun | None, elapsed_s: float) -> None:
         if self.json:
             self.document(_document(database, run) | {"result": "ok", "exit_code": 0, "error": None})
         held = run.plan.held if run else ()
@@ -201,7 +204,7 @@ def _check_code(plan: Plan) -> ExitCode:
     return ExitCode.PENDING if plan.steps or plan.held else ExitCode.OK
 
 
-def _document(database: str, run: Run | None) -> dict[str, object]:
+def _document(database: str, run: Run | IdleRun | None) -> dict[str, object]:
     outcomes = run.outcomes if run else []
     return {
         "database": database,

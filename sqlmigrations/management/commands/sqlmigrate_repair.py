@@ -19,7 +19,7 @@ from sqlmigrations.management.base import SqlMigrationsCommand, seconds
 from sqlmigrations.management.progress import Progress
 from sqlmigrations.masking import mask_lines
 from sqlmigrations.parser import parse
-from sqlmigrations.plan import passwords
+from sqlmigrations.planning import passwords
 from sqlmigrations.resume.judging import Resolution
 from sqlmigrations.retreat import retreat
 from sqlmigrations.sql.scanner import Statement

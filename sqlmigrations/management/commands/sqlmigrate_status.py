@@ -8,15 +8,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from sqlmigrations import glimpses, halves
+from sqlmigrations import glimpses
 from sqlmigrations.backends.aliases import credentials
-from sqlmigrations.difference import difference
 from sqlmigrations.exceptions import ExitCode
 from sqlmigrations.executor import Executor
 from sqlmigrations.guidance import APPLY, addressed, on
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand
-from sqlmigrations.retreat import retreat
 from sqlmigrations.types import MigrationStatus, Severity, State, Status
 
 _MARKS = {
@@ -96,6 +94,10 @@ def _line(entry: MigrationStatus) -> str:
         parts.append(f"{verb} {rendering.waits_for(entry)}")
     if entry.applied and entry.applied.is_half_done:
         parts += [rendering.far(entry.progress)] if entry.progress else []
+        # For start-up, as below: what knows statements is needed only where files are half done or were changed.
+        from sqlmigrations import halves
+        from sqlmigrations.retreat import retreat
+
         back = retreat(entry.applied)
         parts += [halves.far(entry.applied)] if back or entry.state is State.AHEAD else []
         word = "applied" if back else "begun"
@@ -121,6 +123,8 @@ def _details(entry: MigrationStatus, secrets: Collection[str]) -> Iterator[str]:
     if entry.state in _CHANGED and entry.applied and entry.migration:
         if entry.state is State.PARTIAL and entry.migration.file.checksum == entry.applied.checksum:
             return
+        from sqlmigrations.difference import difference
+
         yield from difference(entry.applied, entry.migration, secrets)
 
 
