@@ -138,7 +138,7 @@ SWAPS = {
     "a pipe": (os.mkfifo, NOT_A_FILE),
     "a link to a secret": (_link("/etc/passwd"), "[unreadable] The file cannot be read: Too many levels of symbolic"),
     "nothing": (lambda path: None, "[unreadable] The file cannot be read: No such file or directory."),
-    "a folder": (Path.mkdir, "[unreadable] The file cannot be read: Is a directory."),
+    "a folder": (Path.mkdir, "[not-a-file] A directory with the name of an SQL file."),
 }
 
 
@@ -148,15 +148,14 @@ def test_f63_what_takes_the_place_of_a_file_that_was_looked_at_is_refused_at_onc
 ) -> None:
     path = folder / "001_x.sql"
     path.write_text(SQL)
-    look = disk._insist_on_a_file
+    contents = disk._contents
 
-    def swap(mode: int) -> None:
-        look(mode)
-        if path.is_file():
-            path.unlink()
-            SWAPS[kind][0](path)
+    def swap(looked_at: str) -> bytes:
+        path.unlink()
+        SWAPS[kind][0](path)
+        return contents(looked_at)
 
-    monkeypatch.setattr(disk, "_insist_on_a_file", swap)
+    monkeypatch.setattr(disk, "_contents", swap)
 
     with within(20):
         (said,) = met(folder)
@@ -170,16 +169,11 @@ def test_f63_a_file_that_is_being_written_is_not_half_read(
 ) -> None:
     path = folder / "001_x.sql"
     path.write_text(SQL)
-    look = disk._insist_on_a_file
-
-    def write(mode: int) -> None:
-        look(mode)
-        monkeypatch.setattr(disk, "_insist_on_a_file", measured)
 
     def measured(mode: int) -> None:
         os.truncate(path, 0 if change == "shrinks" else 1 << 40)
 
-    monkeypatch.setattr(disk, "_insist_on_a_file", write)
+    monkeypatch.setattr(disk, "_insist_on_a_file", measured)
 
     with within(20):
         assert met(folder) == ["[unreadable] The file was being written while it was read."]
