@@ -13,7 +13,7 @@ from benchmarks.process import Measured, RunFailed
 from benchmarks.proxy import counted
 from benchmarks.question import Question
 from benchmarks.report import number, table, times
-from benchmarks.rounds import Row, interleave, notes
+from benchmarks.rounds import Row, ahead_of_us, interleave, notes
 from benchmarks.scripts import COUNT_TABLES, one_table_each
 from benchmarks.stage import Stage, Workload
 
@@ -118,6 +118,7 @@ def _report(rows: list[Row], sizes: Sizes) -> str:
         table(headings, lines),
         "",
         *_in_short(by_class.get(Ours), loop, by_class.get(Dbmate), sizes.files),
+        *ahead_of_us(rows, [BESIDE, AWAY]),
         *notes(rows, [BESIDE, AWAY], sizes.rounds),
     ]
     return "\n".join(said).rstrip()

@@ -1,4 +1,4 @@
-"""What the static system checks of many files cost a command, with imports as in a process that has just begun, or not."""
+"""What the static system checks of many files cost, with imports as in a process that has just begun, or not."""
 
 from __future__ import annotations
 

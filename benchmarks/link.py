@@ -8,13 +8,12 @@ from benchmarks.apply import applied
 from benchmarks.peers.loop import BareLoop
 from benchmarks.question import Question
 from benchmarks.report import number, table, times
-from benchmarks.rounds import Row, interleave, notes
+from benchmarks.rounds import Row, ahead_of_us, interleave, notes
 from benchmarks.scripts import all_in_one, one_table_each
 from benchmarks.stage import Stage
 
 # Whoever had so much time for one play plays it no more.
 ENOUGH_S = 10
-MANY, ONE = "many files", "one file"
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,16 @@ class Sizes:
     milliseconds: int = 20
     rounds: int = 3
 
+    @property
+    def many(self) -> str:
+        """The name of the first play."""
+        return f"{self.statements} files"
+
+    @property
+    def one(self) -> str:
+        """The name of the second play."""
+        return f"one file of {self.statements} statements"
+
 
 def answer(sizes: Sizes, stage: Stage) -> str:
     """Two plays, in seconds and round trips, those of start-up included."""
@@ -33,32 +42,33 @@ def answer(sizes: Sizes, stage: Stage) -> str:
     one = stage.workload(all_in_one(sizes.statements))
     rows = stage.rows()
     plays = {
-        MANY: lambda contestant: applied(stage, many, contestant, away, sizes.statements),
-        ONE: lambda contestant: applied(stage, one, contestant, away, sizes.statements),
+        sizes.many: lambda contestant: applied(stage, many, contestant, away, sizes.statements),
+        sizes.one: lambda contestant: applied(stage, one, contestant, away, sizes.statements),
     }
     interleave(rows, plays, sizes.rounds, ENOUGH_S)
     lines = [
         f"{sizes.milliseconds} ms a round trip, start-up and all connections included; medians of {sizes.rounds} "
         "interleaved rounds.",
         "",
-        _table(rows, sizes.statements),
+        _table(rows, sizes),
         "",
-        *notes(rows, [MANY, ONE], sizes.rounds),
+        *ahead_of_us(rows, [sizes.many, sizes.one]),
+        *notes(rows, [sizes.many, sizes.one], sizes.rounds),
     ]
     return "\n".join(lines).rstrip()
 
 
-def _table(rows: list[Row], statements: int) -> str:
+def _table(rows: list[Row], sizes: Sizes) -> str:
     loop = next((row for row in rows if isinstance(row.contestant, BareLoop)), Row(BareLoop()))
     headings = ["tool", "checksums"]
-    for what in (f"{statements} files, s", f"one file of {statements} statements, s"):
-        headings += [what, "times the loop", "round trips"]
-    return table(headings, [_line(row, loop) for row in rows], words=["checksums"])
+    for play in (sizes.many, sizes.one):
+        headings += [f"{play}, s", "times the loop", "round trips"]
+    return table(headings, [_line(row, loop, sizes) for row in rows], words=["checksums"])
 
 
-def _line(row: Row, loop: Row) -> list[str]:
+def _line(row: Row, loop: Row, sizes: Sizes) -> list[str]:
     cells = [row.contestant.name, row.contestant.checksums]
-    for play in (MANY, ONE):
+    for play in (sizes.many, sizes.one):
         cells += [
             number(row.median(play)),
             times(row.median(play), loop.median(play)),

@@ -64,5 +64,11 @@ class Question(Generic[Sizes]):
 
 
 def end_in_order() -> None:
-    """Have SIGTERM end this process as Ctrl-C does: servers stopped, temporary folders gone."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    """Have Ctrl-C and SIGTERM end this process with servers stopped and temporary folders gone."""
+    for wish in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wish, _end)
+
+
+def _end(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # who is impatient, or sends it to a whole group, does not stop that
+    sys.exit(128 + number)

@@ -15,13 +15,12 @@ from benchmarks.process import Measured, RunFailed, measure
 from benchmarks.proxy import counted
 from benchmarks.question import Question
 from benchmarks.report import number, table, times
-from benchmarks.rounds import Row, interleave, notes
+from benchmarks.rounds import Row, ahead_of_us, interleave, notes
 from benchmarks.scripts import COUNT_TABLES, one_table_each
 from benchmarks.stage import Stage
 
 # Whoever had so much time for one play plays it no more.
 ENOUGH_S = 10
-FEW, MANY = "few files", "many files"
 AGAIN, PROBE, TRIPS = "again", "an empty command", "round trips"
 
 
@@ -32,6 +31,11 @@ class Sizes:
     files: int = 1000
     more: int = 10_000
     rounds: int = 5
+
+    @property
+    def plays(self) -> dict[str, int]:
+        """Both, by their names."""
+        return {f"{files:,} files": files for files in (self.files, self.more)}
 
 
 class Applied:
@@ -84,18 +88,19 @@ class Applied:
 def answer(sizes: Sizes, stage: Stage) -> str:
     """One table for both sizes."""
     rows = stage.rows(*RUNNERS)
-    for play, files in ((FEW, sizes.files), (MANY, sizes.more)):
+    for play, files in sizes.plays.items():
         _of_size(play, files, rows, sizes.rounds, stage)
     headings = ["tool", "checksums"]
-    for files in (sizes.files, sizes.more):
-        headings += [f"{files:,} files, s", "times migrate", "CPU s", "peak MB"]
+    for play in sizes.plays:
+        headings += [f"{play}, s", "times migrate", "CPU s", "peak MB"]
     lines = [
         f"Everything is applied and unchanged; medians of at most {sizes.rounds} interleaved rounds.",
         "",
-        table([*headings, "round trips"], _lines(rows), words=["checksums"]),
+        table([*headings, "round trips"], _lines(rows, sizes), words=["checksums"]),
         "",
         *_beyond_a_probe(rows, sizes),
-        *notes(rows, [FEW, MANY], sizes.rounds),
+        *ahead_of_us(rows, sizes.plays),
+        *notes(rows, sizes.plays, sizes.rounds),
     ]
     return "\n".join(lines).rstrip()
 
@@ -111,27 +116,27 @@ def _of_size(play: str, files: int, rows: list[Row], rounds: int, stage: Stage) 
         interleave(ours, plays, rounds, ENOUGH_S)
 
 
-def _lines(rows: list[Row]) -> Iterator[list[str]]:
+def _lines(rows: list[Row], sizes: Sizes) -> Iterator[list[str]]:
     migrate = next((row for row in rows if isinstance(row.contestant, RunSQL)), Row(RunSQL()))
     for row in rows:
         cells = [row.contestant.name, row.contestant.checksums]
-        for play in (FEW, MANY):
+        for play in sizes.plays:
             cells += [
                 row.seconds(play),
                 times(row.median(play), migrate.median(play)),
                 number(row.median(play, "cpu_seconds")),
                 number(row.median(play, "peak_mb"), 0),
             ]
-        yield [*cells, number(row.median(f"{FEW}, {TRIPS}", "round_trips"), 0)]
+        yield [*cells, number(row.median(f"{next(iter(sizes.plays))}, {TRIPS}", "round_trips"), 0)]
 
 
 def _beyond_a_probe(rows: list[Row], sizes: Sizes) -> Iterator[str]:
     ours = next((row for row in rows if isinstance(row.contestant, Ours)), Row(Ours()))
-    for play, files in ((FEW, sizes.files), (MANY, sizes.more)):
+    for play in sizes.plays:
         again, probe = (ours.median(f"{play}, {what}") for what in (AGAIN, PROBE))
         if again and probe:
             yield (
-                f"* With {files:,} files, ours takes {(again - probe) * 1000:.0f} ms more than a command of the same "
+                f"* With {play}, ours takes {(again - probe) * 1000:.0f} ms more than a command of the same "
                 f"project that connects and reads one row, which takes {probe * 1000:.0f} ms."
             )
 

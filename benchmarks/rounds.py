@@ -6,10 +6,12 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from statistics import median
 
 from benchmarks.peers.contestant import Contestant
-from benchmarks.process import Measured, RunFailed, TookTooLong
+from benchmarks.peers.ours import Ours
+from benchmarks.process import Measured, TookTooLong
 from benchmarks.report import number
 
 Play = Callable[[Contestant], Measured]
@@ -83,6 +85,21 @@ def notes(rows: Sequence[Row], plays: Collection[str], rounds: int) -> list[str]
     ]
 
 
+def ahead_of_us(rows: Sequence[Row], plays: Collection[str]) -> list[str]:
+    """Who was faster than this tool in each play, and by how much, as items of a list."""
+    ours = next((row for row in rows if isinstance(row.contestant, Ours)), Row(Ours()))
+    said = []
+    for play in plays:
+        if own := ours.median(play):
+            faster = [(took, row) for row in rows if (took := row.median(play)) and took < own]
+            told = "; ".join(
+                f"{row.contestant.name} ({own / took:.2f} times as fast)"
+                for took, row in sorted(faster, key=itemgetter(0))
+            )
+            said.append(f"* Faster than sqlmigrations, {play}: {told or 'nobody'}.")
+    return said
+
+
 def _had(row: Row, play: str) -> float:
     return sum(measured.seconds for measured in row.played.get(play, ()))
 
@@ -94,8 +111,8 @@ def _play(row: Row, name: str, play: Play) -> None:
     except TookTooLong as over:
         row.failures[name] = f"ended after {over.seconds:.0f} s"
         row.over[name] = over.seconds
-    except RunFailed as failed:
-        row.failures[name] = f"failed: {failed}"
+    except Exception as failed:  # whatever becomes of one contestant, the others go on
+        row.failures[name] = f"failed: {str(failed).partition(chr(10))[0]}"
     _tell(f"  {time.perf_counter() - started:.1f} s {row.failures.get(name, '')}")
 
 

@@ -16,7 +16,7 @@ from benchmarks.peers.yoyo import Yoyo
 from benchmarks.process import Measured, RunFailed
 from benchmarks.question import Question
 from benchmarks.report import number, table, times
-from benchmarks.rounds import Row, interleave, notes
+from benchmarks.rounds import Row, ahead_of_us, interleave, notes
 from benchmarks.scripts import Script
 from benchmarks.stage import Stage, Workload
 
@@ -115,7 +115,7 @@ def _of_kind(kind: Kind, rows: list[Row], sizes: Sizes, stage: Stage) -> str:
         [
             heading,
             table(headings, [_line(row, kind.name, base) for row in rows]),
-            "\n".join(notes(rows, [kind.name], sizes.rounds)),
+            "\n".join([*ahead_of_us(rows, [kind.name]), *notes(rows, [kind.name], sizes.rounds)]),
         ]
     )
 

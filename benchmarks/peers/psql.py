@@ -16,7 +16,7 @@ from project.embedded.server import binaries
 class Psql(Contestant):
     """One process for all files, each in a transaction."""
 
-    name = "psql, no ledger"
+    name = "psql (no ledger)"
     checksums = "none"
     how = "one `psql -c BEGIN -f file -c COMMIT ...` for all files"
 
