@@ -75,7 +75,8 @@ def _carry(client: socket.socket, server: socket.socket, counter: Counter, round
                 if not data:
                     return
                 if key.fileobj is client and speaker is server:
-                    counter.one_more()
                     time.sleep(round_trip_s)
+                elif key.fileobj is server and speaker is client:
+                    counter.one_more()  # Whoever says goodbye waits for nothing.
                 speaker = client if key.fileobj is client else server
                 key.data.sendall(data)

@@ -15,6 +15,9 @@ from sqlmigrations.quoting import quote_as_needed
 
 MAKES_THEM = Path(__file__).parent / "migrations_sql" / "000_migration_tracking.sql"
 
+# By table and name, and whether a row cannot do without a value of it.
+Columns = Mapping[str, Mapping[str, bool]]
+
 _ASK = """
 SELECT c.relname::text, a.attname::text,
        a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
@@ -34,17 +37,25 @@ def definitions() -> Mapping[str, Mapping[str, str]]:
     return MappingProxyType({table: dict(_COLUMN.findall(body)) for table, body in tables})
 
 
-def check(queries: Queries, schema: str) -> None:
+def found(queries: Queries, schema: str) -> Columns:
+    """The columns that the tables have; none of a table that is not there.
+
+    Raises:
+        StatementFailed: The connection is gone.
+    """
+    met: dict[str, dict[str, bool]] = {table: {} for table in definitions()}
+    for table, column, is_demanding in queries.query(_ASK, [schema, list(met)]):
+        met[table][column] = is_demanding
+    return met
+
+
+def check(schema: str, met: Columns) -> None:
     """Looks whether a run could record in the tables, which are there.
 
     Raises:
         ConfigurationError: A column is missing, or one of somebody else's has to be filled.
-        StatementFailed: The connection is gone.
     """
-    found: dict[str, dict[str, bool]] = {table: {} for table in definitions()}
-    for table, column, is_demanding in queries.query(_ASK, [schema, list(found)]):
-        found[table][column] = is_demanding
-    for table, columns in found.items():
+    for table, columns in met.items():
         check_complete(schema, table, columns)
         foreign = [name for name, is_demanding in columns.items() if is_demanding and name not in definitions()[table]]
         if foreign:

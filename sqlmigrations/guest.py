@@ -77,8 +77,7 @@ class Guest:
 
     def __init__(self, session: Session, tenure: Joined, lock: HeldLock, ledger: Ledger, mark: RunMark) -> None:
         connection = session.connection
-        tracking = ledger.tracking(connection)
-        rights.check_writing(connection, ledger, tracking)
+        tracking = rights.check_writing(connection, ledger)
         self.rows: tuple[Applied, ...] = ledger.read(connection) if tracking is Tracking.PRESENT else ()
         self._session = session
         self._tenure = tenure

@@ -127,8 +127,7 @@ def _at_work(
     wait_for_db_s: float,
 ) -> Iterator[Lease]:
     with closing(Bench(database, lock_wait_ms, interruption, wait_for_db_s)) as bench:
-        tracking = ledger.tracking(bench.session.connection)
-        rights.check_writing(bench.session.connection, ledger, tracking)
+        tracking = rights.check_writing(bench.session.connection, ledger)
         yield Lease(lock, bench, tracking)
 
 

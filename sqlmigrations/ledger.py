@@ -96,7 +96,14 @@ class Ledger:
             ForeignTable: A ``schema_migrations`` of somebody else stands in their place.
             ConfigurationError: It lacks a column that is read.
         """
-        columns = frozenset(row[0] for row in queries.query(_COLUMNS, [self.schema, LEDGER]))
+        return self.recognised(frozenset(row[0] for row in queries.query(_COLUMNS, [self.schema, LEDGER])))
+
+    def recognised(self, columns: frozenset[str]) -> Tracking:
+        """As ``tracking``, of the columns that ``schema_migrations`` was seen to have.
+
+        Raises:
+            ForeignTable, ConfigurationError: As ``tracking``.
+        """
         if not columns:
             return Tracking.ABSENT
         if columns >= _OURS:

@@ -84,13 +84,16 @@ class _Answer:
     database: str
 
 
-def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
-    """Whether this role can create the tables, or write to them when they exist.
+def check_writing(queries: Queries, ledger: Ledger) -> Tracking:
+    """Whether the tables are there, and that this role can create them, or write to them: in two queries.
 
     Raises:
+        ForeignTable: A ``schema_migrations`` of somebody else stands in their place.
         ConfigurationError: Names the missing GRANT, and the role to act as if there is one; or the table or
             column that is gone.
     """
+    found_columns = columns.found(queries, ledger.schema)
+    tracking = ledger.recognised(frozenset(found_columns[LEDGER]))
     answer = _ask(queries, ledger, _WRITING)
     if tracking is Tracking.PRESENT and answer.absent:
         raise ledger.incomplete(f"there is no {' and no '.join(answer.absent)}")
@@ -98,7 +101,8 @@ def check_writing(queries: Queries, ledger: Ledger, tracking: Tracking) -> None:
     if found:
         raise _lacking(*found, stand_in=_stand_in(queries, ledger))
     if tracking is Tracking.PRESENT:
-        columns.check(queries, ledger.schema)
+        columns.check(ledger.schema, found_columns)
+    return tracking
 
 
 def read(queries: Queries, ledger: Ledger, known: Sequence[str] | None = None) -> tuple[Tracking, tuple[Applied, ...]]:
@@ -137,7 +141,7 @@ def unreadable(queries: Queries, ledger: Ledger, needs: Sequence[Need], server: 
         return ledger.incomplete(server.message)
     if server.sqlstate == _UNDEFINED_COLUMN:
         try:
-            columns.check(queries, ledger.schema)
+            columns.check(ledger.schema, columns.found(queries, ledger.schema))
         except ConfigurationError as error:
             return error
         except StatementFailed:
