@@ -18,6 +18,8 @@ from sqlmigrations.types import Applied, Finding, MigrationStatus, Severity, Sql
 
 # Findings that come from the ledger, not from the files alone.
 LEDGER_RULES = frozenset({"modified", "renamed", "missing", "late", "faked"})
+# So many rows of a label without a file are told of one by one.
+TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,9 @@ def compare(loaded: Loaded, ledger: Sequence[Applied]) -> Comparison:
 
 
 def _sort_key(entry: MigrationStatus, rank: Mapping[str, int]) -> tuple[int, str, int, str]:
-    number = entry.migration.version if entry.migration else (entry.applied and entry.applied.version) or 0
-    return rank.get(entry.label, len(rank)), entry.label, number, entry.name
+    known = entry.migration or entry.applied
+    assert known is not None
+    return rank.get(known.label, len(rank)), known.label, known.version or 0, known.name
 
 
 def _newest(ledger: Iterable[Applied]) -> dict[str, Applied]:
@@ -177,10 +180,16 @@ def _between(
     entries: Sequence[MigrationStatus], free: Mapping[str, Iterator[int]], folders: Mapping[str, Path]
 ) -> Iterator[Finding]:
     pending = {e.migration.file.checksum: e.migration for e in entries if e.migration and not e.applied}
+    alike: dict[tuple[State, str], list[Applied]] = defaultdict(list)
     for entry in entries:
         row, migration = entry.applied, entry.migration
-        if row is None:
+        if row is None or entry.state is State.APPLIED:
             continue
+        if migration is None and not row.is_half_done:
+            others = alike[entry.state, row.label]
+            others.append(row)
+            if len(others) > TOLD:
+                continue
         if entry.state is State.MODIFIED and migration:
             yield _modified(migration, row) if migration.name == row.name else _renamed(migration, row, free)
         elif entry.state is State.REFORMATTED and migration:
@@ -194,6 +203,9 @@ def _between(
             from sqlmigrations import halves
 
             yield halves.finding(entry, row)
+    for (state, label), rows in alike.items():
+        if len(rows) > TOLD:
+            yield _others(state, label, rows[TOLD:])
 
 
 def _modified(migration: SqlMigration, row: Applied) -> Finding:
@@ -241,6 +253,19 @@ def _missing(row: Applied, twin: SqlMigration | None, folder: Path) -> Finding:
     return Finding("missing", Severity.ERROR, message, remedy, row.id)
 
 
+def _others(state: State, label: str, rows: Sequence[Applied]) -> Finding:
+    """Of an app that is gone, or whose files are, there can be thousands."""
+    many = "1 more migration" if len(rows) == 1 else f"{len(rows)} more migrations"
+    which = f"{many} of {label}, up to {rows[-1].name} of {_when(rows[-1])}"
+    if state is State.AHEAD:
+        return Finding("ahead", Severity.NOTE, f"{which}, recorded above the files here.")
+    listed = "python manage.py sqlmigrate_status"
+    remedy = (
+        f"As of the others: restore their files, or forget them when they are gone for good. All of them: {listed}"
+    )
+    return Finding("missing", Severity.ERROR, f"{which}, applied, and their files are gone.", remedy)
+
+
 def _ahead(row: Applied) -> str:
     older = "above the files here: this checkout is older than the database"
     if not row.is_half_done:
@@ -257,4 +282,5 @@ def _about(migration: SqlMigration, rule: str, severity: Severity, message: str,
 
 
 def _when(row: Applied) -> str:
-    return row.applied_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    # strftime takes three times as long, and there may be as many as there are rows.
+    return f"{row.applied_at.astimezone(UTC).isoformat(' ', 'minutes')[:16]} UTC"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any
 
 from sqlmigrations.backends.base import Queries
@@ -68,6 +69,7 @@ WITH RECURSIVE known (label) AS (
 )
 SELECT label FROM known WHERE label IS NOT NULL
 """
+_NO_METADATA: Mapping[str, object] = MappingProxyType({})
 _JOIN_TEXTS = "LEFT JOIN {texts} AS t ON t.checksum = m.checksum AND m.checksum <> ALL (%s::text[])"
 
 
@@ -123,7 +125,8 @@ class Ledger:
         if known is not None:
             join, text, params = _JOIN_TEXTS.format(**names), "t.body", [list(known)]
         rows = queries.query(_READ.format(text=text, join=join, where="", **names), params)
-        return tuple(_applied(row) for row in rows)
+        runs: dict[str, uuid.UUID] = {}
+        return tuple([_applied(row, runs) for row in rows])
 
     def journal(
         self, queries: Queries, migration: SqlMigration, kinds: Sequence[str]
@@ -140,7 +143,7 @@ class Ledger:
     def find(self, queries: Queries, label: str, key: str) -> Applied | None:
         """The row of one migration, without its text."""
         sql = _READ.format(text="NULL::text", join="", where="WHERE m.label = %s AND m.key = %s", **self.names)
-        return next(map(_applied, queries.query(sql, [label, key])), None)
+        return next((_applied(row, {}) for row in queries.query(sql, [label, key])), None)
 
     def texts(self, queries: Queries, checksums: Sequence[str]) -> dict[str, str]:
         """The texts that were kept, by checksum."""
@@ -162,31 +165,21 @@ class Ledger:
         )
 
 
-def _applied(row: Sequence[Any]) -> Applied:
-    metadata: dict[str, object] = json.loads(row[15])
+def _applied(row: Sequence[Any], runs: dict[str, uuid.UUID]) -> Applied:
+    """One row; what many have in common, their run and that there is nothing to remark, is taken apart once."""
+    (
+        label, key, version, name, kind, mode, checksum, sql_checksum, algorithm, state, at, execution_ms, applied_by,
+        run, late, told, text, done, total,
+    ) = row  # fmt: skip
+    metadata = _NO_METADATA if told == "{}" else json.loads(told)
+    run_id = runs.get(run) or runs.setdefault(run, uuid.UUID(run))
+    # By way of seconds: with USE_TZ off Django's own connection drops the zone of a timestamp.
+    applied_at = datetime.fromtimestamp(at, UTC)
+    # In the order of the fields: their names would be looked up for every row.
     return Applied(
-        label=row[0],
-        key=row[1],
-        version=row[2],
-        name=row[3],
-        kind=row[4],
-        mode=row[5],
-        checksum=row[6],
-        sql_checksum=row[7],
-        checksum_algorithm=row[8],
-        state=row[9],
-        # By way of seconds: with USE_TZ off Django's own connection drops the zone of a timestamp.
-        applied_at=datetime.fromtimestamp(row[10], UTC),
-        execution_ms=row[11],
-        applied_by=row[12],
-        run_id=uuid.UUID(row[13]),
-        late=row[14],
-        has_down="down_checksum" in metadata,
-        metadata=metadata,
-        text=row[16],
-        statements_done=row[17],
-        statements_total=row[18],
-    )
+        label, key, version, name, kind, mode, checksum, sql_checksum, algorithm, state, applied_at, execution_ms,
+        applied_by, run_id, late, "down_checksum" in metadata, metadata, text, done, total,
+    )  # fmt: skip
 
 
 def _trace(row: Sequence[Any]) -> Trace:

@@ -29,6 +29,9 @@ def mask(text: str, secrets: Collection[str], *, in_place: bool = False) -> str:
 
 def mask_finding(finding: Finding, secrets: Collection[str]) -> Finding:
     """What was found, when what it quotes of a file holds none of the secrets."""
+    said = f"{finding.message}\n{finding.remedy}\n{finding.excerpt}"
+    if not any(secret in said for secret in secrets):
+        return finding  # Nearly always, and there may be as many as there are files.
     return replace(
         finding,
         message=mask(finding.message, secrets),

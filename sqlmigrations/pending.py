@@ -103,8 +103,9 @@ def arrange(
     found = (*loaded.findings, *broken, *faults, *unknown, *cycles)
     disagreements = tuple(mask_finding(finding, terms.credentials) for finding in found)
     final = {script.migration.id for script in scripts if script.directives.irreversible}
-    entries = (_seen(entry, final, holds) for entry in comparison.entries if entry.id not in elsewhere)
-    comparison = replace(comparison, entries=tuple(entries))
+    if final or holds or elsewhere:
+        entries = (_seen(entry, final, holds) for entry in comparison.entries if entry.id not in elsewhere)
+        comparison = replace(comparison, entries=tuple(entries))
     return Order(comparison, ordered, edges, holds, disagreements, is_sound=not cycles and not faults)
 
 

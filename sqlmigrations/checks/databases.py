@@ -15,13 +15,15 @@ from sqlmigrations.guidance import APPLY, STATUS, on
 from sqlmigrations.types import Severity, State, Status
 
 # Rules of what is told together; of what is told one by one; what is wrong with files alone the static checks tell.
-_TOGETHER = {"modified": "W002", "renamed": "W002", "missing": "W007", "late": "W008"}
+_TOGETHER = {"modified": "W002", "renamed": "W002", "late": "W008"}
 _ONE_BY_ONE = {"django-graph": "W003", "faked": "W010", "unapplied-dependency": "W012"}
 _TEXTS = {
     "W002": "SQL migrations that were changed since they were applied",
     "W007": "SQL migrations that are applied, and whose files are gone",
     "W008": "SQL migrations that are pending, below a number that is applied",
 }
+# So many are named, of however many there are.
+_NAMED = 20
 _TRY_AGAIN = "python manage.py check --tag sqlmigrations"
 _HINTS = {
     "W002": "See what was changed, and what to do: python manage.py sqlmigrate_status -v 2{option}",
@@ -68,9 +70,11 @@ def _disagreeing(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
     for finding in status.findings:
         if finding.severity is Severity.ERROR and finding.rule in _TOGETHER:
             named.setdefault(_TOGETHER[finding.rule], []).append(finding.migration)
+    if gone := [entry.id for entry in status.migrations if entry.state is State.MISSING]:
+        named["W007"] = gone
     for check_id, names in sorted(named.items()):
         hint = _HINTS[check_id].format(option=on(alias))
-        yield warning(check_id, f"{_TEXTS[check_id]}: {', '.join(names)}.", hint, alias)
+        yield warning(check_id, f"{_TEXTS[check_id]}: {_listed(names)}.", hint, alias)
     for finding in status.findings:
         if finding.rule in _ONE_BY_ONE:
             yield message(checks.Warning, _ONE_BY_ONE[finding.rule], finding, alias)
@@ -85,11 +89,17 @@ def _to_be_run(status: Status, alias: str) -> Iterator[checks.CheckMessage]:
         yield warning("W001", f"SQL migrations that are pending: {len(pending)}.", f"Apply them: {hint}", alias)
     if halves := [entry.id for entry in status.migrations if entry.state is State.PARTIAL]:
         hint = f"See how far they came: {STATUS}{on(alias)}"
-        yield warning("W006", f"SQL migrations that are half done: {', '.join(halves)}.", hint, alias)
+        yield warning("W006", f"SQL migrations that are half done: {_listed(halves)}.", hint, alias)
     if waiting := [entry for entry in status.migrations if entry.state is State.WAITING and entry.id not in faked]:
         hint = f"Apply them: {' && '.join(commands[State.WAITING])}"
-        names = ", ".join(entry.id for entry in waiting)
+        names = _listed([entry.id for entry in waiting])
         yield warning("W011", f"SQL migrations that migrations of Django's are to apply: {names}.", hint, alias)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of them: who has to read a thousand names turns to the command in the hint."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _in_turn(status: Status, faked: Collection[str], apply: str) -> dict[State, list[str]]:

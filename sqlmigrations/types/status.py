@@ -119,19 +119,23 @@ class MigrationStatus:
     @property
     def id(self) -> str:
         """``label.NNN_slug`` as on disk, or as recorded where the file is gone."""
-        known = self.migration or self.applied
-        assert known is not None
-        return known.id
+        return self._known.id
 
     @property
     def label(self) -> str:
         """The label it is listed under."""
-        return self.id.partition(".")[0]
+        return self._known.label
 
     @property
     def name(self) -> str:
         """``NNN_slug``."""
-        return self.id.partition(".")[2]
+        return self._known.name
+
+    @property
+    def _known(self) -> SqlMigration | Applied:
+        known = self.migration or self.applied
+        assert known is not None
+        return known
 
 
 @dataclass(frozen=True, slots=True)
