@@ -38,30 +38,38 @@ class Comparison:
 
 def compare(loaded: Loaded, ledger: Sequence[Applied]) -> Comparison:
     """Lays files and ledger side by side. Pure: reads neither disk nor database."""
-    rows = {(row.label, row.key): row for row in ledger}
     newest = _newest(ledger)
     highest = {label: row.version or 0 for label, row in newest.items()}
     twins = _by_number(loaded.migrations)
-    entries: list[MigrationStatus] = []
-    for (label, version), group in twins.items():
-        row = rows.pop((label, str(version)), None)
-        for migration in group:
-            mine = row if row and _recorded(group, row) is migration else None
-            entries.append(_entry(migration, mine, highest.get(label, -1)))
     local = _highest_local(loaded)
-    entries += [_without_file(row, local) for row in rows.values()]
+    rows: dict[tuple[str, str], Applied] = {}
+    by_label: dict[str, list[MigrationStatus]] = defaultdict(list)
+    wanted = {(label, str(version)) for label, version in twins}
+    for row in ledger:
+        # Of most rows there may be no file, and of all others the key is kept.
+        if (row.label, row.key) in wanted:
+            rows[row.label, row.key] = row
+        else:
+            by_label[row.label].append(_without_file(row, local))
+    for (label, version), group in twins.items():
+        row_of_it = rows.get((label, str(version)))
+        for migration in group:
+            mine = row_of_it if row_of_it and _recorded(group, row_of_it) is migration else None
+            by_label[label].append(_entry(migration, mine, highest.get(label, -1)))
     rank = {source.label: position for position, source in enumerate(loaded.sources)}
-    entries.sort(key=lambda entry: _sort_key(entry, rank))
+    entries: list[MigrationStatus] = []
+    for label in sorted(by_label, key=lambda label: (rank.get(label, len(rank)), label)):
+        entries += sorted(by_label[label], key=_number_and_name)
     free = _free_numbers(twins, highest)
     folders = {source.label: source.folder for source in loaded.sources}
-    findings = [*_duplicates(twins, ledger, free), *_between(entries, free, folders)]
+    findings = [*_duplicates(twins, rows, free), *_between(entries, free, folders)]
     return Comparison(tuple(entries), tuple(findings), newest)
 
 
-def _sort_key(entry: MigrationStatus, rank: Mapping[str, int]) -> tuple[int, str, int, str]:
+def _number_and_name(entry: MigrationStatus) -> tuple[int, str]:
     known = entry.migration or entry.applied
     assert known is not None
-    return rank.get(known.label, len(rank)), known.label, known.version or 0, known.name
+    return known.version or 0, known.name
 
 
 def _newest(ledger: Iterable[Applied]) -> dict[str, Applied]:
@@ -143,10 +151,9 @@ def _without_file(row: Applied, local: Mapping[str, int]) -> MigrationStatus:
 
 def _duplicates(
     twins: Mapping[tuple[str, int], Sequence[SqlMigration]],
-    ledger: Sequence[Applied],
+    rows: Mapping[tuple[str, str], Applied],
     free: Mapping[str, Iterator[int]],
 ) -> Iterator[Finding]:
-    rows = {(row.label, row.key): row for row in ledger}
     for (label, version), group in twins.items():
         if len(group) == 1:
             continue
@@ -260,9 +267,7 @@ def _others(state: State, label: str, rows: Sequence[Applied]) -> Finding:
     if state is State.AHEAD:
         return Finding("ahead", Severity.NOTE, f"{which}, recorded above the files here.")
     listed = "python manage.py sqlmigrate_status"
-    remedy = (
-        f"As of the others: restore their files, or forget them when they are gone for good. All of them: {listed}"
-    )
+    remedy = f"As of the others: restore the files, or forget those that are gone for good. All of them: {listed}"
     return Finding("missing", Severity.ERROR, f"{which}, applied, and their files are gone.", remedy)
 
 

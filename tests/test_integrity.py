@@ -144,6 +144,36 @@ def test_rows_of_an_app_that_is_not_installed_are_ahead() -> None:
     assert states(compare(loaded(labels=["blog"]), [row(FIRST)])) == {"shop.001_a": "ahead"}
 
 
+@pytest.mark.parametrize(("rows", "more"), [(20, None), (21, "1 more migration"), (24, "4 more migrations")])
+@pytest.mark.parametrize("state", ["ahead", "missing"])
+def test_of_many_rows_without_a_file_the_first_are_told_and_how_many_more(
+    rows: int, more: str | None, state: str
+) -> None:
+    gone = [migration(f"shop.{number:03}_x") for number in range(1, rows + 1)]
+    files = loaded(labels=["blog"] if state == "ahead" else ["shop"])
+
+    found = compare(files, [row(each) for each in reversed(gone)])
+
+    assert list(states(found).values()) == [state] * rows
+    named = [finding.migration for finding in found.findings if finding.migration]
+    assert named == [each.id for each in gone[:20]]
+    summed = [finding for finding in found.findings if not finding.migration]
+    assert [finding.rule for finding in summed] == ([state] if more else [])
+    if more and state == "missing":
+        assert summed == [
+            Finding(
+                "missing",
+                Severity.ERROR,
+                f"{more} of shop, up to {rows:03}_x of 2026-03-04 05:06 UTC, applied, and their files are gone.",
+                "As of the others: restore the files, or forget those that are gone for good. All of them: "
+                "python manage.py sqlmigrate_status",
+            )
+        ]
+    elif more:
+        message = f"{more} of shop, up to {rows:03}_x of 2026-03-04 05:06 UTC, recorded above the files here."
+        assert summed == [Finding("ahead", Severity.NOTE, message)]
+
+
 def test_a_folder_that_lost_all_its_files_has_them_missing() -> None:
     assert states(compare(loaded(labels=["shop"]), [row(FIRST)])) == {"shop.001_a": "missing"}
 
