@@ -75,8 +75,9 @@ def parse(migration: SqlMigration) -> Script:
         dangers = [_meta_command(migration, meta) for meta in found.meta]
     settled, faults = directives.read(_header(migration.file.text, found))
     inner, isolation, refusals = _unwrap(migration, found.statements, settled)
-    mode = _mode(inner, settled)
-    refusals += _misplaced(migration, inner, settled, is_wrapped=len(inner) < len(found.statements))
+    refusing = _refusing(inner, settled)
+    mode = settled.transaction or (Mode.STATEMENTS if refusing else Mode.TRANSACTION)
+    refusals += _misplaced(migration, inner, settled, refusing, is_wrapped=len(inner) < len(found.statements))
     return Script(
         migration=migration,
         directives=settled,
@@ -177,21 +178,25 @@ def _unwrap(
     return found[1:-1], options, []
 
 
-def _mode(inner: tuple[Statement, ...], settled: Directives) -> Mode:
-    if settled.transaction is not None:
-        return settled.transaction
-    refusing = any(statements.refuses_transaction(s) for s in inner)
-    return Mode.STATEMENTS if refusing else Mode.TRANSACTION
+def _refusing(inner: tuple[Statement, ...], settled: Directives) -> Statement | None:
+    """The first statement that cannot run in a transaction; where none is opened there is none to look for."""
+    if settled.transaction is Mode.STATEMENTS:
+        return None
+    return next((statement for statement in inner if statements.refuses_transaction(statement)), None)
 
 
 def _misplaced(
-    migration: SqlMigration, inner: tuple[Statement, ...], settled: Directives, *, is_wrapped: bool
+    migration: SqlMigration,
+    inner: tuple[Statement, ...],
+    settled: Directives,
+    refusing: Statement | None,
+    *,
+    is_wrapped: bool,
 ) -> list[Finding]:
     """What cannot run the way the file is going to: outside of a transaction, or inside of one."""
     if settled.transaction is Mode.STATEMENTS:
         _, faults = units.cut(inner)
         return [_control(migration, fault) for fault in faults]
-    refusing = next((s for s in inner if statements.refuses_transaction(s)), None)
     if refusing is None:
         return []
     words = f"{units.spoken(refusing)} cannot run in a transaction, and"
