@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import Any
 
-from benchmarks import apply, checks, growth, link, load, machine, rerun, status, volume
+from benchmarks import apply, checks, growth, link, load, machine, rerun, scanner, status, volume
 from benchmarks.question import Question, end_in_order
 
 QUESTIONS: tuple[Question[Any], ...] = (
@@ -20,6 +20,7 @@ QUESTIONS: tuple[Question[Any], ...] = (
     rerun.QUESTION,
     status.QUESTION,
     checks.QUESTION,
+    scanner.QUESTION,
     volume.QUESTION,
     growth.QUESTION,
     load.QUESTION,

@@ -20,7 +20,7 @@ from benchmarks.stage import Stage, Workload
 # Between two zones of a cloud; within one it is a third of it, to another region a hundred times.
 NETWORK_S = 0.001
 # Whoever had so much time for one play plays it no more.
-ENOUGH_S = 20
+ENOUGH_S = 10
 BESIDE, AWAY, TRIPS = "beside the server", "1 ms away", "round trips"
 
 

@@ -50,12 +50,18 @@ class Backends:
 
     def _await_the_end(self, database: str) -> None:
         until = time.monotonic() + _PATIENCE_S
-        while self._serving(database) and time.monotonic() < until:
+        while self._ending(database) and time.monotonic() < until:
             time.sleep(_EVERY_S / 4)
 
     def _serving(self, database: str) -> list[int]:
-        children = Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children").read_text().split()
-        return [int(pid) for pid in children if f" {database} " in _title(pid)]
+        return [int(pid) for pid in self._children() if f" {database} " in _title(pid)]
+
+    def _ending(self, database: str) -> bool:
+        """Whether one of them is still there, be it dead: its time is counted when the postmaster has heard of it."""
+        return any(title == "" or f" {database} " in title for title in map(_title, self._children()))
+
+    def _children(self) -> list[str]:
+        return Path(f"/proc/{self._postmaster}/task/{self._postmaster}/children").read_text().split()
 
     def _reaped_s(self) -> float:
         """Processor time of all children that have ended: those that write to disk never do."""

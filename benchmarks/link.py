@@ -13,7 +13,7 @@ from benchmarks.scripts import all_in_one, one_table_each
 from benchmarks.stage import Stage
 
 # Whoever had so much time for one play plays it no more.
-ENOUGH_S = 10
+ENOUGH_S = 6
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Sizes:
 
     statements: int = 30
     milliseconds: int = 20
-    rounds: int = 3
+    rounds: int = 2
 
     @property
     def many(self) -> str:

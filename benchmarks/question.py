@@ -52,6 +52,7 @@ class Question(Generic[Sizes]):
             pictures = stage.pictures
         took = time.monotonic() - clock
         changed = [f" --{size.name} {getattr(sizes, size.name)}" for size in fields(sizes)]  # type: ignore[arg-type]
+        changed += [" --only", *(f" {name}" for name in sorted(only))] if only else []
         answer += (
             f"\n\n`python -m benchmarks.{self.name}{''.join(changed)}`, {started:%Y-%m-%d %H:%M} UTC, {took:.0f} s; "
             f"load of the machine before it began: {load:.1f}."

@@ -20,7 +20,7 @@ from benchmarks.scripts import COUNT_TABLES, one_table_each
 from benchmarks.stage import Stage
 
 # Whoever had so much time for one play plays it no more.
-ENOUGH_S = 10
+ENOUGH_S = 6
 AGAIN, PROBE, TRIPS = "again", "an empty command", "round trips"
 
 
@@ -30,7 +30,7 @@ class Sizes:
 
     files: int = 1000
     more: int = 10_000
-    rounds: int = 5
+    rounds: int = 3
 
     @property
     def plays(self) -> dict[str, int]:
