@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmigrations import directives, excerpts
 from sqlmigrations.sql import statements, units
 from sqlmigrations.sql.lexer import INSIGNIFICANT, lex
 from sqlmigrations.sql.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
+from sqlmigrations.sql.sequence import telling
 from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
 
@@ -51,7 +52,7 @@ class Script:
 
     migration: SqlMigration
     directives: Directives
-    statements: tuple[Statement, ...] = field(repr=False)
+    statements: Sequence[Statement] = field(repr=False)
     mode: Mode
     isolation: str
     faults: tuple[Finding, ...]
@@ -67,7 +68,7 @@ def parse(migration: SqlMigration) -> Script:
     try:
         found = split(migration.file.text)
     except ScanError as error:
-        found = Split((), ())
+        found = split("")
         message = f"{error.message[:1].upper()}{error.message[1:]}."
         danger = _danger(migration, "unterminated", message, _closing(error), error.line, error.column)
         dangers = [replace(danger, excerpt=_opening(migration.file.text, error))]
@@ -160,8 +161,8 @@ def _head(text: str) -> str:
 
 
 def _unwrap(
-    migration: SqlMigration, found: tuple[Statement, ...], settled: Directives
-) -> tuple[tuple[Statement, ...], str, list[Finding]]:
+    migration: SqlMigration, found: Sequence[Statement], settled: Directives
+) -> tuple[Sequence[Statement], str, list[Finding]]:
     """Leaves out a BEGIN ... COMMIT around the whole file: the runner's transaction takes its place."""
     if settled.transaction is Mode.STATEMENTS:
         return found, "", []
@@ -178,16 +179,16 @@ def _unwrap(
     return found[1:-1], options, []
 
 
-def _refusing(inner: tuple[Statement, ...], settled: Directives) -> Statement | None:
+def _refusing(inner: Sequence[Statement], settled: Directives) -> Statement | None:
     """The first statement that cannot run in a transaction; where none is opened there is none to look for."""
     if settled.transaction is Mode.STATEMENTS:
         return None
-    return next((statement for statement in inner if statements.refuses_transaction(statement)), None)
+    return next((each for _, each in telling(inner) if statements.refuses_transaction(each)), None)
 
 
 def _misplaced(
     migration: SqlMigration,
-    inner: tuple[Statement, ...],
+    inner: Sequence[Statement],
     settled: Directives,
     refusing: Statement | None,
     *,
@@ -200,7 +201,8 @@ def _misplaced(
     if refusing is None:
         return []
     words = f"{units.spoken(refusing)} cannot run in a transaction, and"
-    other = next((s for s in inner if not statements.refuses_transaction(s) and not statements.is_neutral(s)), None)
+    others = (s for _, s in telling(inner) if not statements.refuses_transaction(s))
+    other = next((s for s in others if not statements.is_neutral(s)), None)
     if settled.transaction is Mode.TRANSACTION:
         message = f"{words} the file says  -- transaction: on ."
         remedy = "Write  -- transaction: off   instead, or move it into a file of its own."

@@ -26,7 +26,7 @@ from sqlmigrations.plan import Plan, Step
 from sqlmigrations.recorder import Recorder
 from sqlmigrations.records import AlreadyRecorded, RunMark
 from sqlmigrations.resume.verdicts import Verdict
-from sqlmigrations.sql.statements import touches_session
+from sqlmigrations.sql.statements import any_touches_session
 from sqlmigrations.takeover import Waiting
 from sqlmigrations.transaction import ConnectionLost, Workplace
 from sqlmigrations.types import Audience, Direction, Mode, Outcome, Result, RunMode
@@ -240,4 +240,4 @@ def _since(started: float) -> float:
 
 
 def _touches_session(step: Step) -> bool:
-    return step.script.mode is Mode.STATEMENTS or any(map(touches_session, step.script.statements))
+    return step.script.mode is Mode.STATEMENTS or any_touches_session(step.script.statements)

@@ -24,6 +24,7 @@ from sqlmigrations.records import Claim, NotRecorded, Ran, RowRemoved, RunMark, 
 from sqlmigrations.sql import patience, statements
 from sqlmigrations.sql.patience import Timetable
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import telling
 from sqlmigrations.types import Audience, Pooling, ServerError
 
 _TRANSACTION_TIMEOUT = "25P04"
@@ -171,7 +172,7 @@ def _settled(session: Session, step: Step) -> Settled:
     if session.pooling is Pooling.TRANSACTION:
         # It goes to others next: nothing may be overlooked in it.
         return Settled.PERHAPS_NOT
-    for statement in step.script.statements:
+    for _, statement in telling(step.script.statements):
         if statements.sets(statement) is not None or statements.touches_session(statement):
             return Settled.PERHAPS_NOT
     return Settled.YES

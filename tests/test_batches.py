@@ -158,7 +158,7 @@ def test_every_statement_is_in_one_batch_and_in_its_order(sqls: list[str], audie
     of = [list(statements[batch.first : batch.last + 1]) for batch in found]
     assert [statement for some in of for statement in some] == list(statements)
     for batch, some in zip(found, of, strict=True):
-        assert batch.head is some[0]
+        assert batch.head == some[0]
         assert batch.text == batch.head.source[some[0].start : some[-1].end]
         assert len(some) == 1 or {statement.text for statement in some} <= {*TOGETHER, *DATA}
         assert not batch.first < turn <= batch.last

@@ -16,6 +16,7 @@ from sqlmigrations.interruption import Interruption
 from sqlmigrations.records import NotRecorded
 from sqlmigrations.sql import statements
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import telling
 
 # Whoever waits for the migration lock sees by it who has it; until the end of the transaction.
 APPLICATION = "sqlmigrations migrate"
@@ -117,7 +118,9 @@ class Joined:
 
     def expect(self, every: Sequence[Statement]) -> None:
         """Looks at the statements that follow: whether what they set may outlive the transaction."""
-        self._is_local = not any(statements.sets(each) or statements.touches_session(each) for each in every)
+        self._is_local = not any(
+            statements.sets(each) or statements.touches_session(each) for _, each in telling(every)
+        )
 
     def begin(self, opening: str) -> Message:
         """See ``Tenure``; nothing is opened, but it has to be known how the session was met."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlmigrations.lint.literals import code_in
-from sqlmigrations.lint.mentions import mentioned
 from sqlmigrations.sql.lexer import Token, TokenKind
+from sqlmigrations.sql.mentions import mentioned
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import telling
 
 _VERBS = ("create", "alter", "drop")
 _KINDS = ("role", "user", "group", "tablespace", "database", "system")
@@ -16,17 +17,20 @@ _GUARD = ("if", "not", "exists")
 _OPENING = ("begin", "then", "else", "loop")
 
 
-def beyond(statements: Iterable[Statement]) -> tuple[str, ...]:
+def beyond(statements: Sequence[Statement]) -> tuple[str, ...]:
     """Such as ``CREATE ROLE app``, each once, those in bodies of DO and of functions included.
 
     GRANT and REVOKE are left out: what they give goes with the role, or with the database.
     """
-    found = (phrase for statement in statements if _may(statement) for phrase in _phrases(statement.tokens()))
+    found = (
+        phrase for _, statement in telling(statements) if _may(statement) for phrase in _phrases(statement.tokens())
+    )
     return tuple(dict.fromkeys(found))
 
 
 def _may(statement: Statement) -> bool:
-    return bool(mentioned(_VERBS, statement.text) and mentioned(_KINDS, statement.text))
+    place = (statement.source, statement.start, statement.end)
+    return bool(mentioned(_VERBS, *place) and mentioned(_KINDS, *place))
 
 
 def _phrases(tokens: Sequence[Token]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from sqlmigrations.lint.alterations import actions, new_column
 from sqlmigrations.lint.literals import code_in
 from sqlmigrations.lint.objects import Created, Creation, Kind
 from sqlmigrations.sql.reading import Name, Reader, find, is_word
-from sqlmigrations.sql.scanner import REMEMBERED_LENGTH, REMEMBERED_STATEMENTS, Statement
+from sqlmigrations.sql.sequence import REMEMBERED_LENGTH, REMEMBERED_STATEMENTS, Statement, telling
 from sqlmigrations.sql.statements import sets
 
 _OPENS = re.compile(r"(?:create|alter|drop|do|select|with)\b", re.IGNORECASE)
@@ -29,7 +29,7 @@ _CARRIED_OFF = frozenset({Kind.INDEX, Kind.VIEW, Kind.MATERIALIZED_VIEW})
 def created(statements: Sequence[Statement]) -> Created:
     """What the statements create, DO blocks included."""
     places: dict[tuple[str, Name], list[Creation]] = {}
-    for statement in statements:
+    for _, statement in telling(statements):
         for creation in creations(statement):
             known = places.setdefault((creation.kind.namespace, creation.name), [])
             if not known or known[0].renamed_from:  # the first place says it all
@@ -42,7 +42,7 @@ def unguarded(statements: Sequence[Statement]) -> tuple[Creation, ...]:
     found = []
     gone: set[tuple[str, Name]] = set()
     elsewhere = False
-    for statement in statements:
+    for _, statement in telling(statements):
         gone.update(_removed(statement))
         # From here on a name without a schema means another place than it does to who asks.
         elsewhere = elsewhere or sets(statement) == "search_path"
@@ -69,7 +69,7 @@ class Removed:
     @classmethod
     def by(cls, files: Iterable[Sequence[Statement]]) -> Removed:
         """What the files remove, all of them together."""
-        every = [statement for statements in files for statement in statements]
+        every = [statement for statements in files for _, statement in telling(statements)]
         names = frozenset(key for statement in every for key in _removed(statement))
         return cls(names, any(_DROP.search(s.source, s.start, s.end) for s in every))
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from sqlmigrations.lint.creations import created
-from sqlmigrations.lint.mentions import mentioned
 from sqlmigrations.lint.objects import Created
 from sqlmigrations.lint.placement import misplaced
 from sqlmigrations.lint.rulebook import (
@@ -25,7 +23,9 @@ from sqlmigrations.lint.rulebook import (
     nearest,
 )
 from sqlmigrations.lint.scene import Scene, Subject
+from sqlmigrations.sql.mentions import mentioned
 from sqlmigrations.sql.scanner import Statement, position
+from sqlmigrations.sql.sequence import holding, telling
 from sqlmigrations.types import Allowance, Finding, Severity
 
 _FIRST_WORD = re.compile(r"\w*")
@@ -50,11 +50,9 @@ def _findings(subject: Subject, known: Created) -> Iterator[Finding]:
         yield _empty(subject)
     for statement in subject.statements[:1]:
         yield from (_misplaced(subject, statement.source, sighting) for sighting in misplaced(statement.source))
-    wanted = _Wanted.of(subject)
-    for statement in subject.statements:
-        scene = None
-        for check in wanted.by(statement):
-            scene = scene or Scene(statement, subject, known)
+    for statement, checks in _shown(subject.statements):
+        scene = Scene(statement, subject, known)
+        for check in checks:
             for sighting in check.look(scene):
                 yield _finding(subject, check.rule, statement, sighting)
 
@@ -70,31 +68,20 @@ def _misplaced(subject: Subject, source: str, sighting: Sighting) -> Finding:
     return Finding(MISPLACED_DIRECTIVE.id, MISPLACED_DIRECTIVE.severity, *about, *position(source, sighting.start))
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which checks want to see a statement, told from its first word or a search, without taking it apart."""
-
-    by_opening: dict[str, list[Check]]
-    by_mention: list[tuple[re.Pattern[str], Check]]
-
-    @classmethod
-    def of(cls, subject: Subject) -> _Wanted:
-        """Leaves out the checks whose words stand nowhere in the file."""
-        sources = {id(statement.source): statement.source for statement in subject.statements}
-        every = [word for _, words in _mentions() for word in words]
-        there = set[str]().union(*(mentioned(every, source) for source in sources.values()))
-        by_mention = []
-        for check, words in _mentions():
-            if wanted := [word for word in words if word in there]:
-                by_mention.append((re.compile("|".join(map(re.escape, wanted)), re.IGNORECASE), check))
-        return cls(_openings(), by_mention)
-
-    def by(self, statement: Statement) -> Iterator[Check]:
-        word = _FIRST_WORD.match(statement.source, statement.start)
-        yield from self.by_opening.get(word.group().lower() if word else "", ())
-        for pattern, check in self.by_mention:
-            if pattern.search(statement.source, statement.start, statement.end):
-                yield check
+def _shown(statements: Sequence[Statement]) -> Iterator[tuple[Statement, list[Check]]]:
+    """Which checks see which statement, told from its first word or a search, without taking it apart."""
+    by_opening, by_mention = _openings(), [check for check in CHECKS if check.mentions]
+    words = frozenset[str]().union(*(check.mentions for check in by_mention))
+    for _, statement in telling(statements):
+        opening = _FIRST_WORD.match(statement.source, statement.start)
+        checks = by_opening.get(opening.group().lower() if opening else "", [])
+        if there := mentioned(words, statement.source, statement.start, statement.end):
+            checks = [*checks, *(check for check in by_mention if check.mentions & there)]
+        if checks:
+            yield statement, checks
+    for check in CHECKS:
+        if check.holds is not None:
+            yield from ((statement, [check]) for statement in holding(statements, check.holds))
 
 
 @cache
@@ -104,11 +91,6 @@ def _openings() -> dict[str, list[Check]]:
         for word in check.opens:
             by_opening.setdefault(word, []).append(check)
     return by_opening
-
-
-@cache
-def _mentions() -> tuple[tuple[Check, list[str]], ...]:
-    return tuple((check, check.mentions.split()) for check in CHECKS if check.mentions)
 
 
 def _finding(subject: Subject, rule: Rule, statement: Statement, sighting: Sighting) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -47,13 +48,15 @@ class Check:
 
     Attributes:
         opens: First words of such statements, lower case; empty for any.
-        mentions: Text, lower case, that such a statement contains; empty for any.
+        mentions: Words, lower case, one of which such a statement contains; empty for any.
+        holds: What such a statement contains, the constants of a plain INSERT included; ``None`` for any.
     """
 
     rule: Rule
     look: Look
     opens: frozenset[str]
-    mentions: str
+    mentions: frozenset[str]
+    holds: re.Pattern[str] | None
 
 
 UNKNOWN_RULE = Rule(
@@ -104,7 +107,14 @@ def nearest(name: str) -> str:
 
 
 def rule(
-    id: str, code: str, severity: Severity, summary: str, *, opens: str = "", mentions: str = ""
+    id: str,
+    code: str,
+    severity: Severity,
+    summary: str,
+    *,
+    opens: str = "",
+    mentions: str = "",
+    holds: re.Pattern[str] | None = None,
 ) -> Callable[[Look], Look]:
     """Enters the decorated function into the rulebook."""
 
@@ -112,7 +122,7 @@ def rule(
         entry = Rule(id, code, severity, summary)
         assert id not in RULES, f"two rules are called {id}"
         RULES[id] = entry
-        CHECKS.append(Check(entry, look, frozenset(opens.split()), mentions))
+        CHECKS.append(Check(entry, look, frozenset(opens.split()), frozenset(mentions.split()), holds))
         return look
 
     return enter

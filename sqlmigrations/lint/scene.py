@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from sqlmigrations.sql import statements
 from sqlmigrations.sql.lexer import Token
 from sqlmigrations.sql.reading import Name, Reader
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import holding, telling
 from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Allowance, Mode
 
@@ -42,17 +44,18 @@ class Subject:
     @cached_property
     def endings(self) -> Sequence[Statement]:
         """The statements that end a transaction."""
-        return [statement for statement in self.statements if statements.control(statement) in ENDINGS]
+        return [statement for _, statement in telling(self.statements) if statements.control(statement) in ENDINGS]
 
-    @cached_property
-    def users_of_values(self) -> Sequence[Statement]:
-        """The statements that can use a value of an enum, found once for all that a file adds."""
-        return [statement for statement in self.statements if _can_use_values(statement)]
+    def users_of(self, value: str) -> Iterator[Statement]:
+        """The statements that can use a value of an enum, and may do so."""
+        is_plain = value and not {"'", "\\"} & set(value)
+        found = holding(self.statements, re.compile(re.escape(value))) if is_plain else iter(self.statements)
+        return filter(_can_use_values, found)
 
     @cached_property
     def settled_tables(self) -> frozenset[Name]:
         """Tables of which the file validates or drops a constraint."""
-        altered = (s for s in self.statements if statements.verb(s) == ("ALTER", "TABLE"))
+        altered = (s for _, s in telling(self.statements) if statements.verb(s) == ("ALTER", "TABLE"))
         found = (action for statement in altered for action in actions(statement.tokens()))
         return frozenset(action.table for action in found if _settles_a_constraint(action.reader()))
 

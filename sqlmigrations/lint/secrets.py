@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice, takewhile
+from itertools import islice, takewhile
 
 from sqlmigrations.lint.literals import DEEPEST, code, decoded, is_literal, pieces
-from sqlmigrations.lint.mentions import mentioned
 from sqlmigrations.sql.lexer import Token, TokenKind, lex
 from sqlmigrations.sql.reading import Reader, depths
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import holding, lacking, telling
 
-# Looked for before a statement is taken apart, so that a million INSERT lines cost next to nothing.
-HINTS = ("passw", "://")
+# Looked for before a statement is taken apart, so that a million INSERT lines cost next to nothing: a passw by its
+# last letter and a :// by its second, for among few letters to begin with a text is searched fast.
+HINTED = re.compile(r"[wW/](?:(?<=[pP][aA][sS][sS].)|(?<=:/)/)")
 _HINT = re.compile(
     # Words beyond the length of a name are not read to their end, for each passw in one begins anew.
     r"passw\w{0,80}+(?:\W*(?:['$=%]|/\*|--|[a-z]&?'|\Z)|[^;]{0,60}:=)|://[^\s/]*@",
@@ -56,11 +57,9 @@ def secrets(statements: Sequence[Statement], text: str = "") -> frozenset[str]:
         text: Where they are from, so that the comments around them are read as well.
     """
     found: set[str] = set()
-    for source, group in groupby(statements, key=lambda statement: statement.source):
-        if mentioned(HINTS, source):
-            for statement in filter(may_hold_one, group):
-                found.update(*(secret.spellings for secret in secrets_in(statement.tokens())))
-    if text and mentioned(HINTS, text):
+    for statement in filter(may_hold_one, holding(statements, HINTED)):
+        found.update(*(secret.spellings for secret in secrets_in(statement.tokens())))
+    if text and not lacking(statements, text, HINTED):
         for start, end in _comments(statements, text):
             if _HINT.search(text, start, end):
                 # An apostrophe there is no quote: each line is read for itself.
@@ -72,12 +71,16 @@ def secrets(statements: Sequence[Statement], text: str = "") -> frozenset[str]:
 def _comments(statements: Sequence[Statement], text: str) -> Iterator[tuple[int, int]]:
     """Where comments can be: between the statements, and in those that may hold a password."""
     pos = 0
-    for statement in statements:
+    for index, statement in telling(statements):
+        if index:
+            before = statements[index - 1]
+            pos = before.end if before.data is None else before.data[1]
         yield pos, statement.start
         if may_hold_one(statement):
             every = lex(text, statement.start, statement.end, without=_NO_COMMENTS)
             yield from ((token.start, token.start + len(token.text)) for token in every)
-        pos = statement.end if statement.data is None else statement.data[1]
+    for last in statements[-1:]:
+        pos = last.end if last.data is None else last.data[1]
     yield pos, len(text)
 
 

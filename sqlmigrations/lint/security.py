@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlmigrations.lint.rulebook import Sighting, rule
 from sqlmigrations.lint.scene import Scene
-from sqlmigrations.lint.secrets import HINTS, may_hold_one, secrets_in
+from sqlmigrations.lint.secrets import HINTED, may_hold_one, secrets_in
 from sqlmigrations.types import Severity
 
 
@@ -15,7 +15,7 @@ from sqlmigrations.types import Severity
     "S01",
     Severity.WARNING,
     "A password in the file: whoever can read the repository can read it.",
-    mentions=" ".join(HINTS),
+    holds=HINTED,
 )
 def secret_literal(scene: Scene) -> Iterator[Sighting]:
     """One finding per literal; the literal itself is never shown."""

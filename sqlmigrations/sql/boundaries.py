@@ -48,22 +48,32 @@ class Span(NamedTuple):
     end: int
     data: tuple[int, int] | None
 
+    @property
+    def behind(self) -> int:
+        """Where what follows it begins."""
+        return self.end if self.data is None else self.data[1] + len(CLOSING)
+
 
 def spans(text: str, pos: int, end: int, backslashes: set[int]) -> Iterator[Span]:
     """Where each statement lies; offsets of psql commands are added to ``backslashes`` on the way."""
-    while (start := _next_start(text, pos, end, backslashes)) < end:
-        stop = _plain_end(text, start, end, backslashes)
-        if _CREATE.match(text, start, stop) and _ATOMIC.search(text, start, stop):
-            stop = _routine_end(text, start, end, backslashes)
-        data = None
-        pos = stop
-        if _COPY.match(text, start, stop) and reads_stdin(text, start, stop):
-            data = data_span(text, start, stop, end)
-            pos = stop if data is None else data[1] + len(CLOSING)
-        yield Span(start, stop, data)
+    while (start := next_start(text, pos, end, backslashes)) < end:
+        found = span(text, start, end, backslashes)
+        pos = found.behind
+        yield found
 
 
-def _next_start(text: str, pos: int, end: int, backslashes: set[int]) -> int:
+def span(text: str, start: int, end: int, backslashes: set[int]) -> Span:
+    """Where the statement lies that begins there."""
+    stop = _plain_end(text, start, end, backslashes)
+    if _CREATE.match(text, start, stop) and _ATOMIC.search(text, start, stop):
+        stop = _routine_end(text, start, end, backslashes)
+    data = None
+    if _COPY.match(text, start, stop) and reads_stdin(text, start, stop):
+        data = data_span(text, start, stop, end)
+    return Span(start, stop, data)
+
+
+def next_start(text: str, pos: int, end: int, backslashes: set[int]) -> int:
     """Offset of the next statement's first token, or ``end``."""
     while True:
         found = _BETWEEN.match(text, pos, end)

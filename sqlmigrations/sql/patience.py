@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from sqlmigrations.sql.reading import Reader, depths, is_word
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import telling
 from sqlmigrations.sql.statements import refuses_transaction, verb
 from sqlmigrations.sql.verbs import leading_tokens, values
 
@@ -93,7 +94,7 @@ def alone_ms(statement: Statement, deadlock_timeout_ms: int, chosen_ms: int | No
 def turning_point(statements: Sequence[Statement]) -> int:
     """How many statements a file begins with that may be patient; 0 where none of them waits for anybody."""
     waits = False
-    for index, statement in enumerate(statements):
+    for index, statement in telling(statements):
         waiting = of(statement)
         if waiting is Waiting.HARMFUL:
             return index if waits else 0

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from itertools import islice, pairwise, takewhile
 
 from sqlmigrations.sql.lexer import TokenKind
+from sqlmigrations.sql.plain import LASTING
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import telling
 from sqlmigrations.sql.verbs import MODIFIERS, leading_tokens, values, verb
 
 __all__ = [
     "Control",
+    "any_touches_session",
     "begin_options",
     "control",
     "is_neutral",
@@ -32,7 +35,7 @@ _QUIET = frozenset((
     "SAVEPOINT", "RELEASE", "CLOSE",
 ))
 # fmt: on
-_SESSION_NAMES = re.compile(r"(?i)set_config|pg_(?:try_)?advisory_|dblink|pg_temp")
+_SESSION_NAMES = re.compile(rf"(?i){LASTING}")
 # Most statements need not be taken apart: their first word is harmless, and none of these stands anywhere in them.
 _FIRST_WORD = re.compile(r"(?a)\w+")
 # To look for single letters, and for a word only around them, takes a third of the time.
@@ -134,6 +137,11 @@ def touches_session(statement: Statement) -> bool:
     names = (TokenKind.WORD, TokenKind.IDENTIFIER)
     every = leading_tokens(statement)
     return any(token.kind in names and _SESSION_NAMES.search(token.text) for token in every)
+
+
+def any_touches_session(every: Sequence[Statement]) -> bool:
+    """Whether one of them does."""
+    return any(touches_session(statement) for _, statement in telling(every))
 
 
 def sets(statement: Statement) -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sqlmigrations.lint import mentions
-from sqlmigrations.lint.mentions import mentioned
+from sqlmigrations.sql import mentions
+from sqlmigrations.sql.mentions import mentioned
 
 
 def test_words_are_found_in_whatever_case() -> None:
