@@ -9,6 +9,7 @@ from enum import Enum
 
 from sqlmigrations.sql.patience import writes_rows
 from sqlmigrations.sql.scanner import Statement
+from sqlmigrations.sql.sequence import reach, stretches
 from sqlmigrations.sql.statements import Control, control
 from sqlmigrations.sql.verbs import is_data
 from sqlmigrations.types import Audience
@@ -65,6 +66,7 @@ class Batch:
         last: Index of the last one.
         head: The first one.
         end: Offset in its source behind the last one.
+        is_plain: Whether it holds nothing but INSERTs of constants.
     """
 
     first: int
@@ -72,6 +74,7 @@ class Batch:
     freight: Freight
     head: Statement = field(repr=False)
     end: int
+    is_plain: bool = False
 
     @property
     def text(self) -> str:
@@ -95,16 +98,24 @@ def cut(every: Sequence[Statement], turn: int, audience: Audience) -> Iterator[B
     """
     run: _Run | None = None
     nests, room = False, _room(every)
-    for index, statement in enumerate(every):
-        freight = Freight.ALONE if nests else _freight(statement, room, audience)
-        if freight is Freight.ALONE:
-            # From its first savepoint on a file may go back behind one of ours.
-            nests = nests or control(statement) is Control.SAVEPOINT
-        if run is not None and index != turn and run.takes(statement, freight, room):
-            continue
-        if run is not None:
-            yield from _apart(run.batch(index - 1), every)
-        run = _Run(index, statement, freight)
+    for first, last in stretches(every):
+        index = first
+        while index <= last:
+            statement = every[index]
+            freight = Freight.ALONE if nests else _freight(statement, room, audience)
+            if freight is Freight.ALONE:
+                # From its first savepoint on a file may go back behind one of ours.
+                nests = nests or control(statement) is Control.SAVEPOINT
+            if run is None or index == turn or not run.takes(statement, freight, room):
+                if run is not None:
+                    yield from _apart(run.batch(index - 1), every)
+                run = _Run(index, statement, freight)
+            index += 1
+            if first < last:
+                # They differ in their constants only: there is nothing to be asked of them but where they end.
+                index = run.fill(every, index, turn - 1 if index <= turn <= last else last, room)
+            else:
+                run.is_plain = False
     if run is not None:
         yield from _apart(run.batch(len(every) - 1), every)
 
@@ -112,13 +123,14 @@ def cut(every: Sequence[Statement], turn: int, audience: Audience) -> Iterator[B
 class _Run:
     """A batch that may still grow: files hold a million statements, so that nothing is made for each of them."""
 
-    __slots__ = ("end", "first", "freight", "head")
+    __slots__ = ("end", "first", "freight", "head", "is_plain")
 
     def __init__(self, first: int, head: Statement, freight: Freight) -> None:
         self.first = first
         self.head = head
         self.freight = freight
         self.end = head.end
+        self.is_plain = True
 
     def takes(self, statement: Statement, freight: Freight, room: int) -> bool:
         """Grows by a statement, unless that has to travel behind it."""
@@ -132,9 +144,18 @@ class _Run:
         self.end = statement.end
         return True
 
+    def fill(self, every: Sequence[Statement], index: int, last: int, room: int) -> int:
+        """Grows by the plain INSERTs that follow, as many as there is room for; the index of the first left out."""
+        if self.freight is Freight.ALONE:
+            return index
+        behind = reach(every, index, last, self.head.start + room)
+        if behind > index:
+            self.end = every[behind - 1].end
+        return behind
+
     def batch(self, last: int) -> Batch:
         """As it is, when its last statement is known."""
-        return Batch(self.first, last, self.freight, self.head, self.end)
+        return Batch(self.first, last, self.freight, self.head, self.end, self.is_plain)
 
 
 def _room(every: Sequence[Statement]) -> int:
@@ -170,7 +191,7 @@ def _is_of_growing_enum(statement: Statement) -> bool:
 
 def _apart(batch: Batch, every: Sequence[Statement]) -> Iterator[Batch]:
     """The batch, unless it holds what may not travel with others; one search for all that it holds is the fast way."""
-    if batch.freight is Freight.ALONE or not _stands_apart(batch.text):
+    if batch.freight is Freight.ALONE or batch.is_plain or not _stands_apart(batch.text):
         yield batch
         return
     open_at = batch.first

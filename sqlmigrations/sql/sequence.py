@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import overload
 
 from sqlmigrations.sql.lexer import INSIGNIFICANT, Token, lex
@@ -120,23 +121,22 @@ class Statements(Sequence[Statement]):
     def __repr__(self) -> str:
         return f"Statements({', '.join(map(repr, self[:3]))}{', ...' if len(self) > 3 else ''})"
 
-    def telling(self) -> Iterator[tuple[int, Statement]]:
-        """Each statement with its index; of a run of plain INSERTs only the first, which stands for all of them."""
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """The indexes of the first and the last of what can be told from its first: a run of plain INSERTs, or one."""
+        runs = self._offsets.runs
         at = self._first
-        for first, stop in (*self._offsets.runs, (self._stop, self._stop)):
-            if stop <= at and first < self._stop:
-                continue
-            for index in range(at, min(first, self._stop)):
-                yield index - self._first, self._made(index)
+        for first, stop in runs[bisect_right(runs, at, key=itemgetter(1)) :]:
+            yield from ((index - self._first,) * 2 for index in range(at, min(first, self._stop)))
             at = max(at, first)
             if at >= self._stop:
                 return
-            yield at - self._first, self._made(at)
+            yield at - self._first, min(stop, self._stop) - 1 - self._first
             at = stop
+        yield from ((index - self._first,) * 2 for index in range(at, self._stop))
 
-    def reach(self, index: int, offset: int) -> int:
-        """The index behind the last statement, from this one on, that ends at an offset of the text or before."""
-        return bisect_right(self._offsets.ends, offset, self._first + index, self._stop) - self._first
+    def reach(self, index: int, last: int, offset: int) -> int:
+        """See the function of that name."""
+        return bisect_right(self._offsets.ends, offset, self._first + index, self._first + last + 1) - self._first
 
     def holding(self, pattern: re.Pattern[str]) -> Iterator[Statement]:
         """Those in which a match begins, found by searching the text and not one after the other."""
@@ -170,9 +170,24 @@ class Statements(Sequence[Statement]):
         return Statement(offsets.source, start, offsets.ends[index], *place, offsets.data.get(index))
 
 
+def stretches(every: Sequence[Statement]) -> Iterator[tuple[int, int]]:
+    """See ``Statements.stretches``."""
+    return every.stretches() if isinstance(every, Statements) else ((index, index) for index in range(len(every)))
+
+
 def telling(every: Sequence[Statement]) -> Iterator[tuple[int, Statement]]:
-    """Statements with their indexes, as many as it takes to know what all of them are: see ``Statements.telling``."""
-    return every.telling() if isinstance(every, Statements) else enumerate(every)
+    """As many of the statements as it takes to know what all of them are, each with its index.
+
+    Of a run of plain INSERTs the first stands for the others: they differ in the constants only that they insert.
+    """
+    return ((first, every[first]) for first, _ in stretches(every))
+
+
+def reach(every: Sequence[Statement], index: int, last: int, offset: int) -> int:
+    """The index behind the last statement, of these from one to another, that ends at an offset or before."""
+    if isinstance(every, Statements):
+        return every.reach(index, last, offset)
+    return next((at for at in range(index, last + 1) if every[at].end > offset), last + 1)
 
 
 def holding(every: Sequence[Statement], pattern: re.Pattern[str]) -> Iterator[Statement]:
