@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from sqlmigrations import directives, excerpts
 from sqlmigrations.sql import statements, units
 from sqlmigrations.sql.lexer import INSIGNIFICANT, lex
-from sqlmigrations.sql.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split
+from sqlmigrations.sql.scanner import MetaCommand, ScanError, Split, Statement, TokenKind, significant, split, uncut
 from sqlmigrations.sql.sequence import telling
 from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Directives, Finding, Mode, Severity, SqlFile, SqlMigration
@@ -68,7 +68,7 @@ def parse(migration: SqlMigration) -> Script:
     try:
         found = split(migration.file.text)
     except ScanError as error:
-        found = split("")
+        found = uncut(migration.file.text)
         message = f"{error.message[:1].upper()}{error.message[1:]}."
         danger = _danger(migration, "unterminated", message, _closing(error), error.line, error.column)
         dangers = [replace(danger, excerpt=_opening(migration.file.text, error))]

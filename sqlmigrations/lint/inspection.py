@@ -25,7 +25,7 @@ from sqlmigrations.lint.rulebook import (
 from sqlmigrations.lint.scene import Scene, Subject
 from sqlmigrations.sql.mentions import mentioned
 from sqlmigrations.sql.scanner import Statement, position
-from sqlmigrations.sql.sequence import holding, telling
+from sqlmigrations.sql.sequence import holding, lacking, telling
 from sqlmigrations.types import Allowance, Finding, Severity
 
 _FIRST_WORD = re.compile(r"\w*")
@@ -80,7 +80,7 @@ def _shown(statements: Sequence[Statement]) -> Iterator[tuple[Statement, list[Ch
         if checks:
             yield statement, checks
     for check in CHECKS:
-        if check.holds is not None:
+        if check.holds is not None and not lacking(statements, check.holds):
             yield from ((statement, [check]) for statement in holding(statements, check.holds))
 
 

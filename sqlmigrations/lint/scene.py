@@ -14,7 +14,7 @@ from sqlmigrations.sql import statements
 from sqlmigrations.sql.lexer import Token
 from sqlmigrations.sql.reading import Name, Reader
 from sqlmigrations.sql.scanner import Statement
-from sqlmigrations.sql.sequence import holding, telling
+from sqlmigrations.sql.sequence import holding, stretches, telling
 from sqlmigrations.sql.statements import Control
 from sqlmigrations.types import Allowance, Mode
 
@@ -46,11 +46,20 @@ class Subject:
         """The statements that end a transaction."""
         return [statement for _, statement in telling(self.statements) if statements.control(statement) in ENDINGS]
 
-    def users_of(self, value: str) -> Iterator[Statement]:
-        """The statements that can use a value of an enum, and may do so."""
-        is_plain = value and not {"'", "\\"} & set(value)
-        found = holding(self.statements, re.compile(re.escape(value))) if is_plain else iter(self.statements)
-        return filter(_can_use_values, found)
+    @cached_property
+    def _users_of_values(self) -> Sequence[Sequence[Statement]]:
+        """The statements that can use a value of an enum, found once for all that a file adds."""
+        users = (
+            (first, last) for first, last in stretches(self.statements) if _can_use_values(self.statements[first])
+        )
+        return [self.statements[first : last + 1] for first, last in users]
+
+    def users_of(self, value: str, behind: Statement) -> Iterator[Statement]:
+        """Those of them behind a statement in which the value may stand; one with a quote in it has more spellings."""
+        pattern = re.compile("" if {"'", "\\"} & set(value) else re.escape(value))
+        for some in self._users_of_values:
+            if some[-1].start > behind.start:
+                yield from (each for each in holding(some, pattern) if each.start > behind.start)
 
     @cached_property
     def settled_tables(self) -> frozenset[Name]:

@@ -56,10 +56,12 @@ def secrets(statements: Sequence[Statement], text: str = "") -> frozenset[str]:
         statements: Of one text or of several.
         text: Where they are from, so that the comments around them are read as well.
     """
+    if lacking(statements, HINTED):
+        return frozenset()
     found: set[str] = set()
     for statement in filter(may_hold_one, holding(statements, HINTED)):
         found.update(*(secret.spellings for secret in secrets_in(statement.tokens())))
-    if text and not lacking(statements, text, HINTED):
+    if text and HINTED.search(text):
         for start, end in _comments(statements, text):
             if _HINT.search(text, start, end):
                 # An apostrophe there is no quote: each line is read for itself.

@@ -146,8 +146,7 @@ def _is_own(scene: Scene, type: Name) -> bool:
 def _first_use(scene: Scene, type: Name, value: str) -> tuple[Token, bool] | None:
     """The first certain use of the value; failing that, the first that may be one."""
     unsure = None
-    later = (other for other in scene.subject.users_of(value) if other.start > scene.statement.start)
-    for statement in islice(later, _LOOKED_AT):
+    for statement in islice(scene.subject.users_of(value, scene.statement), _LOOKED_AT):
         tokens = statement.tokens()
         for index, token in enumerate(tokens):
             if token.kind is not TokenKind.STRING or decoded(token) != value:

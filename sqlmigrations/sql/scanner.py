@@ -23,6 +23,7 @@ __all__ = [
     "significant",
     "split",
     "tokens",
+    "uncut",
 ]
 
 
@@ -56,6 +57,11 @@ def split(text: str) -> Split:
         for offset in sorted(backslashes)
     )
     return Split(Statements(offsets), tuple(meta))
+
+
+def uncut(text: str) -> Split:
+    """A text that cannot be cut: none of its statements is known."""
+    return Split(Statements(Offsets(text, array("q"), array("q"), {}, ())), ())
 
 
 def _offsets(text: str, backslashes: set[int]) -> Offsets:

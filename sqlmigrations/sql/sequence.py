@@ -140,7 +140,7 @@ class Statements(Sequence[Statement]):
 
     def holding(self, pattern: re.Pattern[str]) -> Iterator[Statement]:
         """Those in which a match begins, found by searching the text and not one after the other."""
-        if not self or self.lacks(pattern):
+        if not self:
             return
         starts, ends = self._offsets.starts, self._offsets.ends
         index, pos, end = self._first, starts[self._first], ends[self._stop - 1]
@@ -158,10 +158,6 @@ class Statements(Sequence[Statement]):
         if pattern not in self._offsets.absent and pattern.search(self._offsets.source) is None:
             self._offsets.absent.add(pattern)
         return pattern in self._offsets.absent
-
-    def is_of(self, text: str) -> bool:
-        """Whether this is the text in which the offsets count."""
-        return self._offsets.source is text
 
     def _made(self, index: int) -> Statement:
         offsets = self._offsets
@@ -197,11 +193,9 @@ def holding(every: Sequence[Statement], pattern: re.Pattern[str]) -> Iterator[St
     return (each for each in every if pattern.search(each.source, each.start, each.end))
 
 
-def lacking(every: Sequence[Statement], text: str, pattern: re.Pattern[str]) -> bool:
-    """Whether a pattern matches nowhere in a text, which is that of the statements or another."""
-    if isinstance(every, Statements) and every.is_of(text):
-        return every.lacks(pattern)
-    return pattern.search(text) is None
+def lacking(every: Sequence[Statement], pattern: re.Pattern[str]) -> bool:
+    """Whether a pattern is known to match nowhere in their text, comments between them included."""
+    return isinstance(every, Statements) and every.lacks(pattern)
 
 
 class Place:

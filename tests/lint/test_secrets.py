@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from sqlmigrations import lint
+from sqlmigrations.parser import parse
 from tests.lint.looking import statements
+from tests.samples import migration
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,9 @@ def test_passwords_of_several_statements_come_together() -> None:
 )
 def test_passwords_in_comments_are_found(text: str, expected: set[str]) -> None:
     assert lint.secrets(statements(text), text) == expected
+
+
+def test_a_password_in_a_comment_of_a_file_that_cannot_be_cut_is_known_all_the_same() -> None:
+    text = "-- password=geheim123\nSELECT 'open;\n"
+
+    assert lint.secrets(parse(migration("a.001_a", text)).statements, text) == {"geheim123"}
