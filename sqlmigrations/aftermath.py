@@ -75,6 +75,8 @@ def _interrupted(error: SqlMigrationsError, step: Step, interruption: Interrupti
     if not isinstance(error, MigrationFailed) or error.server is None or error.server.sqlstate != CANCELLED:
         return None
     where = f" at {error.finding.place}" if error.finding.line else ""
+    if others := error.server.others:
+        where += f" or in {'the statement' if others == 1 else f'one of the {others} statements'} behind it"
     if not isinstance(error, MigrationStopped):
         return interruption.error(f"{name} was interrupted{where} and rolled back.", kept=error.kept)
     # What stopped half way may be resumed with a word on how.

@@ -50,14 +50,12 @@ class Refused(Exception):
     Attributes:
         statement: Which one.
         server: What was said; its position counts from the beginning of the statement.
-        others: How many came after it in the same message, one of which it may have been as well.
     """
 
-    def __init__(self, statement: Statement, server: ServerError, others: int = 0) -> None:
+    def __init__(self, statement: Statement, server: ServerError) -> None:
         super().__init__(server.message)
         self.statement = statement
         self.server = server
-        self.others = others
 
 
 class PassedOver(Exception):
@@ -200,7 +198,7 @@ class Dispatch:
     def _of_several(self, batch: Batch, server: ServerError) -> Refused:
         number, last = self._before + batch.first + 1, self._before + batch.last + 1
         said = server.message if number == last else f"{server.message} (in one of the statements {number} to {last})"
-        return Refused(batch.head, replace(server, message=said, position=None), last - number)
+        return Refused(batch.head, replace(server, message=said, position=None, others=last - number))
 
     def _placed(self, batch: Batch, server: ServerError, position: int) -> Refused:
         """The statement that stands where the server points to."""

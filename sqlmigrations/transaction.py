@@ -213,7 +213,7 @@ def _reporting(place: Workplace, step: Step) -> Iterator[None]:
     try:
         yield
     except Refused as refused:
-        _give_up(place, step, refused.statement, refused.server, refused.others)
+        _give_up(place, step, refused.statement, refused.server)
     except StatementFailed as failed:
         _give_up(place, step, None, failed.server)
     except BaseException:
@@ -221,12 +221,10 @@ def _reporting(place: Workplace, step: Step) -> Iterator[None]:
         raise
 
 
-def _give_up(
-    place: Workplace, step: Step, statement: Statement | None, said: ServerError, others: int = 0
-) -> NoReturn:
+def _give_up(place: Workplace, step: Step, statement: Statement | None, said: ServerError) -> NoReturn:
     server = _completed(place, said)
     failure = report(step, statement, server, place.watcher.blockers() if statement else ())
-    if server.sqlstate == _TRANSACTION_TIMEOUT and not others:
+    if server.sqlstate == _TRANSACTION_TIMEOUT and not server.others:
         # It ended the connection, but another would meet the same end: the file is not tried again, unless to learn
         # which statement it was.
         place.reopen(0)

@@ -81,6 +81,7 @@ class ServerError:
         lost: The connection is gone.
         table: ``schema.table`` whose row or constraint it is about; empty when it names none.
         column: The column of it.
+        others: How many statements came behind the one told, in the same message, each of which it may have been.
     """
 
     sqlstate: str
@@ -92,6 +93,7 @@ class ServerError:
     lost: bool = False
     table: str = ""
     column: str = ""
+    others: int = 0
 
     @property
     def is_forbidden(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from django.db import Error
 
@@ -17,6 +19,7 @@ THIRTY = "".join(
     f"INSERT INTO t{n} VALUES ({n}, 'a % b; $1 {{x}}'), ({n + 100}, $$:y \\\\$$);\n"
     for n in range(10)
 )
+SLEEPING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 # Statements that travel together, of which one may be made to fail.
 BEFORE = "CREATE TABLE a (id int PRIMARY KEY);\nINSERT INTO a VALUES (1);\n"
 BEHIND = "\nCREATE TABLE z ();\nINSERT INTO a VALUES (2);\n"
@@ -217,14 +220,30 @@ def test_a_file_in_a_transaction_of_djangos_leaves_no_savepoint_there_and_names_
 def test_who_ends_a_batch_does_not_meet_it_again(site: FaultySite, driver: str) -> None:
     site.write("001_a.sql", "CREATE TABLE a ();\nDO $$ BEGIN PERFORM pg_sleep(60); END $$;\nCREATE TABLE b ();\n")
     run = site.start_apply(DRIVER=driver)
-    sleeping = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-    until(lambda: site.query(sleeping))
+    until(lambda: site.query(SLEEPING))
 
-    site.query(f"SELECT pg_cancel_backend(pid) FROM ({sleeping}) AS s")
+    site.query(f"SELECT pg_cancel_backend(pid) FROM ({SLEEPING}) AS s")
 
     failed = ended(run)
     assert failed.returncode == 1
     assert "57014: canceling statement due to user request (in one of the statements 1 to 3)" in failed.stderr
+    assert (site.recorded(), site.has("a")) == ([], False)
+
+
+@BOTH_DRIVERS
+def test_who_interrupts_a_batch_is_told_where_and_it_is_not_sent_again(site: FaultySite, driver: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a ();\nDO $$ BEGIN PERFORM pg_sleep(60); END $$;\nCREATE TABLE b ();\n")
+    run = site.start_apply(DRIVER=driver)
+    until(lambda: site.query(SLEEPING))
+
+    run.send_signal(signal.SIGINT)
+
+    interrupted = ended(run)
+    assert interrupted.returncode == 130
+    assert interrupted.stderr.startswith(
+        "project.001_a was interrupted at migrations_sql/001_a.sql:1:1 or in one of the 2 statements behind it "
+        "and rolled back.\n"
+    )
     assert (site.recorded(), site.has("a")) == ([], False)
 
 
