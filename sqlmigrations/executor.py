@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from sqlmigrations.decision import Decision, Proposal
     from sqlmigrations.run import Run
 
+# Into the statements of so many pending files a status looks; a plan looks into all of them.
+LOOKED_INTO = 1_000
+
 # What a caller needs stands behind this one door, wherever it is made.
 __all__ = ["DEFAULTS", "EVERYTHING", "Executor", "Options", "RunMode", "Target"]
 
@@ -50,6 +53,8 @@ class Executor(Premises):
 
     def status(self, *, with_texts: bool = False, with_events: bool = False) -> Status:
         """What is applied, pending, changed: reads with SELECT rights only, in two queries, or a few more.
+
+        Of more than a thousand pending files the first are looked into for dangers; ``unread`` says how many were not.
 
         Args:
             with_texts: Bring the SQL as applied along for every file that differs from it.
@@ -224,13 +229,14 @@ class Executor(Premises):
         return replace(plan, hand_made=adoption.refusal(queries, plan))
 
     def _status(self, loaded: Loaded, tracking: Tracking, rows: Sequence[Applied]) -> Status:
-        plan = self._build(loaded, rows, DEFAULTS)
+        plan = self._build(loaded, rows, DEFAULTS, LOOKED_INTO)
         notes = [f for f in plan.comparison.findings if f.severity is not Severity.ERROR]
         dangers = (*plan.dangers, *(finding for finding in plan.ahead if finding.severity is Severity.ERROR))
         known = {*notes, *dangers}
         warnings = [finding for finding in (*plan.warnings, *plan.ahead) if finding not in known]
         findings, present = (*plan.disagreements, *notes), tracking is Tracking.PRESENT
-        return Status(self.database, plan.comparison.entries, findings, present, dangers, tuple(warnings))
+        entries = plan.comparison.entries
+        return Status(self.database, entries, findings, present, dangers, tuple(warnings), plan.unread)
 
     def _rows_at_hand(self) -> tuple[Applied, ...]:
         """The ledger where it can be read: files that are not in order are told better beside their records."""

@@ -75,6 +75,7 @@ class Plan:
         ahead: Dangers and warnings of those files that ``migrate`` applies: they stop nothing here.
         pooling: What stands between the runner and the server.
         hand_made: Set where the database has such relations and nothing is recorded.
+        unread: How many files were not looked into, where no more than some were to be.
     """
 
     steps: tuple[Step, ...]
@@ -87,6 +88,7 @@ class Plan:
     ahead: tuple[Finding, ...] = ()
     pooling: Pooling = Pooling.NONE
     hand_made: SqlMigrationsError | None = None
+    unread: int = 0
 
     def refusal(self) -> SqlMigrationsError | None:
         """The error that stops the run before its first statement, or ``None`` when it may start."""

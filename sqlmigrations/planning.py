@@ -9,37 +9,62 @@ from sqlmigrations import hazards, lint, waiting
 from sqlmigrations.integrity import Comparison
 from sqlmigrations.loader import Loaded
 from sqlmigrations.masking import mask_finding
-from sqlmigrations.parser import Script
-from sqlmigrations.pending import Terms, arrange
+from sqlmigrations.parser import Script, outline, parse
+from sqlmigrations.pending import Order, Terms, arrange
 from sqlmigrations.plan import Plan, Step
+from sqlmigrations.settled import unrecorded
 from sqlmigrations.sql.scanner import ScanError, split
 from sqlmigrations.target import Target, choose
 from sqlmigrations.types import Applied, Finding, Progress, Severity
 
 
-def build(loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Target) -> Plan:
+def build(
+    loaded: Loaded, ledger: Sequence[Applied], terms: Terms, target: Target, *, at_most: int | None = None
+) -> Plan:
     """Makes the plan. Pure: reads neither disk nor database.
+
+    Args:
+        loaded: The files.
+        ledger: The rows.
+        terms: What the caller and the settings allow.
+        target: How far it goes.
+        at_most: Look into the statements of so many files, for who does not run it; only those have steps then, and of
+            all others the directives are read.
 
     Raises:
         ConfigurationError: The target or an allowed rule does not exist.
     """
     lint.check_allowed(terms.allow)
-    order = arrange(loaded, ledger, terms)
+    if at_most is not None and len(unrecorded(loaded, ledger)) > at_most:
+        order = _looked_into(arrange(loaded, ledger, terms, read=outline), at_most)
+    else:
+        order, at_most = arrange(loaded, ledger, terms), None
     comparison = order.comparison
     chosen = choose(order.scripts, order.edges, target, loaded)
     running = [script for script in chosen if script.migration.id not in order.holds]
     held = {script.migration.id for script in chosen} & order.holds.keys()
     unmet = waiting.unmet(running, terms.django, terms.database) if terms.django else []
     disagreements = (*order.disagreements, *late(chosen, comparison, terms), *unmet)
-    plan = compose(running, comparison, terms, disagreements, is_sound=order.is_sound)
+    plan = compose(running[:at_most], comparison, terms, disagreements, is_sound=order.is_sound)
     # No migrate comes back to those.
     faked = {finding.migration for finding in order.disagreements if finding.rule == "faked"}
     held = {id for id in held if order.holds[id].by not in faked}
     return replace(
         plan,
         held=tuple(entry for entry in comparison.entries if entry.id in held),
-        ahead=_ahead(chosen, {id for id in held if order.holds[id].by == id}, terms) if order.is_sound else (),
+        ahead=(
+            _ahead(chosen[:at_most], {id for id in held if order.holds[id].by == id}, terms) if order.is_sound else ()
+        ),
+        unread=0 if at_most is None else max(0, len(order.scripts) - at_most),
     )
+
+
+def _looked_into(order: Order, at_most: int) -> Order:
+    """The same, its first scripts with their statements."""
+    begun = {entry.id for entry in order.comparison.entries if entry.progress is not None}
+    read = [parse(script.migration) for script in order.scripts[:at_most]]
+    first = [script.gone_on_with() if script.migration.id in begun else script for script in read]
+    return replace(order, scripts=[*first, *order.scripts[at_most:]])
 
 
 def _ahead(chosen: Sequence[Script], waiting_ids: Collection[str], terms: Terms) -> tuple[Finding, ...]:

@@ -85,13 +85,13 @@ class Premises:
         through = self.settings.direct.get(self.database, self.database)
         return credentials(self.database) | credentials(through)
 
-    def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
+    def _build(self, loaded: Loaded, rows: Sequence[Applied], options: Options, at_most: int | None = None) -> Plan:
         is_plain = options.mode is RunMode.APPLY and not options.target.label and not self._allow(options)
         if is_plain and settled.is_settled(loaded, rows):
             return settled.plan(loaded, rows, self._credentials())
-        return self._built(loaded, rows, options)
+        return self._built(loaded, rows, options, at_most)
 
-    def _built(self, loaded: Loaded, rows: Sequence[Applied], options: Options) -> Plan:
+    def _built(self, loaded: Loaded, rows: Sequence[Applied], options: Options, at_most: int | None) -> Plan:
         # For start-up: these bring the scanner, the lint and Django's migrations along.
         from sqlmigrations import django_graph, planning
 
@@ -101,7 +101,7 @@ class Premises:
             return planning.for_recording(planning.build(loaded, rows, terms, options.target))
         if settled.asks_django(loaded, rows):
             terms = replace(terms, django=django_graph.read(self.database))
-        return planning.build(loaded, rows, terms, options.target)
+        return planning.build(loaded, rows, terms, options.target, at_most=at_most)
 
     def _behind(self, plan: Plan, met: Pooling, options: Options) -> Plan:
         # What is only recorded was run by hand, whatever the way.

@@ -13,6 +13,7 @@ from django.db import connection, connections
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
+from sqlmigrations import executor
 from sqlmigrations.admin.links import Links
 from sqlmigrations.admin.panels import _NEEDS, SHOWN, STATES, panel
 from sqlmigrations.admin.timeline import timeline
@@ -190,6 +191,29 @@ def test_a_run_that_did_not_tell_its_end_is_told_as_that(history: Office) -> Non
     assert (oldest.ending, oldest.done, oldest.steps) == (Ending.STOPPED, 2, 3)
     assert oldest.failure is not None
     assert (oldest.failure.migration, oldest.failure.place) == ("project.002_b", "migrations_sql/002_b.sql:1")
+
+
+def test_of_very_many_pending_files_the_first_are_looked_into_and_the_page_says_so(
+    history: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.site.write("004_d.sql", "-- depends: 003_c\nDROP TABLE a;\n")
+    history.site.write("005_e.sql", "DROP TABLE b;\n")
+    client = history.superuser()
+
+    with history.site.configured():
+        every = page(client.get(STATUS))
+        monkeypatch.setattr(executor, "LOOKED_INTO", 2)
+        some = page(client.get(STATUS))
+
+    sentence = "1 more pending file was not looked into. All findings: python manage.py sqlmigrate_apply --plan"
+    assert sentence in words(some)
+    assert "not looked into" not in words(every)
+    for file, is_told in (("003_c", True), ("004_d", True), ("005_e", False)):
+        place = f"<code>migrations_sql/{file}.sql:"
+        assert any(place in line for line in every.splitlines())
+        assert any(place in line for line in some.splitlines()) is is_told
+    assert "3 pending" in history.site.run("sqlmigrate_status").stdout
+    assert "005_e.sql" in history.site.run("sqlmigrate_apply", "--plan").stdout
 
 
 def test_the_last_runs_are_found_behind_whatever_happened_since(history: Office) -> None:

@@ -12,7 +12,7 @@ from sqlmigrations.admin.links import Links
 from sqlmigrations.admin.runs import Row, rows
 from sqlmigrations.admin.timeline import Timeline, timeline
 from sqlmigrations.exceptions import SqlMigrationsError
-from sqlmigrations.guidance import STATUS, addressed, on
+from sqlmigrations.guidance import APPLY, STATUS, addressed, on
 from sqlmigrations.models import SchemaMigration
 from sqlmigrations.outlook import Need, outlook
 from sqlmigrations.survey import Survey
@@ -118,6 +118,7 @@ class Panel:
         advice: What the command is good for.
         command: What to type next; empty when there is nothing to do.
         more_notes: How many findings are not shown.
+        unread: How many pending files were not looked into, and ``tells_all``: what does that.
         silence: Why there are no runs.
         history: Where its migrations are listed; ``None`` where this site does not show them.
     """
@@ -135,6 +136,8 @@ class Panel:
     counts: tuple[Count, ...] = ()
     notes: tuple[Note, ...] = ()
     more_notes: int = 0
+    unread: int = 0
+    tells_all: str = ""
     groups: tuple[Group, ...] = ()
     runs: tuple[Row, ...] = ()
     timeline: Timeline | None = None
@@ -169,6 +172,8 @@ def panel(survey: Survey, links: Links, *, with_events: bool) -> Panel:
         counts=tuple(_counts(status)),
         notes=tuple(_note(finding, status.database) for finding in notes[:SHOWN]),
         more_notes=max(0, len(notes) - SHOWN),
+        unread=status.unread,
+        tells_all=f"{APPLY} --plan{on(status.database)}",
         groups=tuple(_groups(status)),
         runs=rows(survey.runs, links if with_events else None),
         timeline=timeline(survey.runs),

@@ -147,6 +147,7 @@ class Status:
         tracked: Whether the tracking tables exist.
         dangers: What in pending files would not be run.
         warnings: What in pending files is safe to run but deserves a look.
+        unread: How many pending files were not looked into for either, where there are very many.
     """
 
     database: str
@@ -155,6 +156,7 @@ class Status:
     tracked: bool
     dangers: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
+    unread: int = 0
 
     def count(self, *states: State) -> int:
         """How many migrations are in one of the states."""
