@@ -22,6 +22,9 @@ from sqlmigrations.management import rendering
 
 JSON_FORMAT = 1
 
+# New objects until the collector looks for circles among them: ten megabytes or so, should they be garbage.
+_COLLECTED_AT = 100_000
+
 
 class LastingOutput(OutputWrapper):
     """A standard stream that may be lost (``| head``, a full disk): a deploy does not stop for that."""
@@ -71,6 +74,8 @@ class SqlMigrationsCommand(BaseCommand):
         # What was imported stays until the end: for the collector to look through it again, and at the exit once more,
         # is a seventh of the time of a command that finds nothing to do.
         gc.freeze()
+        # What is read of files and rows stays as well, and is looked through at every 700th object by default.
+        gc.set_threshold(_COLLECTED_AT)
         super().run_from_argv(argv)
 
     def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
