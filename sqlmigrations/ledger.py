@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from types import MappingProxyType
+from functools import cache
 from typing import Any
 
 from sqlmigrations.backends.base import Queries
@@ -69,7 +69,6 @@ WITH RECURSIVE known (label) AS (
 )
 SELECT label FROM known WHERE label IS NOT NULL
 """
-_NO_METADATA: Mapping[str, object] = MappingProxyType({})
 _JOIN_TEXTS = "LEFT JOIN {texts} AS t ON t.checksum = m.checksum AND m.checksum <> ALL (%s::text[])"
 
 
@@ -125,8 +124,8 @@ class Ledger:
         if known is not None:
             join, text, params = _JOIN_TEXTS.format(**names), "t.body", [list(known)]
         rows = queries.query(_READ.format(text=text, join=join, where="", **names), params)
-        runs: dict[str, uuid.UUID] = {}
-        return tuple([_applied(row, runs) for row in rows])
+        alike = _Alike()
+        return tuple([_applied(row, alike) for row in rows])
 
     def journal(
         self, queries: Queries, migration: SqlMigration, kinds: Sequence[str]
@@ -143,7 +142,7 @@ class Ledger:
     def find(self, queries: Queries, label: str, key: str) -> Applied | None:
         """The row of one migration, without its text."""
         sql = _READ.format(text="NULL::text", join="", where="WHERE m.label = %s AND m.key = %s", **self.names)
-        return next((_applied(row, {}) for row in queries.query(sql, [label, key])), None)
+        return next((_applied(row, _Alike()) for row in queries.query(sql, [label, key])), None)
 
     def texts(self, queries: Queries, checksums: Sequence[str]) -> dict[str, str]:
         """The texts that were kept, by checksum."""
@@ -165,20 +164,26 @@ class Ledger:
         )
 
 
-def _applied(row: Sequence[Any], runs: dict[str, uuid.UUID]) -> Applied:
-    """One row; what many have in common, their run and that there is nothing to remark, is taken apart once."""
+class _Alike:
+    """What many rows have in common, their run and what is remarked on them, is taken apart once."""
+
+    def __init__(self) -> None:
+        self.run: Callable[[str], uuid.UUID] = cache(uuid.UUID)
+        self.metadata: Callable[[str], Mapping[str, object]] = cache(json.loads)
+
+
+def _applied(row: Sequence[Any], alike: _Alike) -> Applied:
     (
         label, key, version, name, kind, mode, checksum, sql_checksum, algorithm, state, at, execution_ms, applied_by,
         run, late, told, text, done, total,
     ) = row  # fmt: skip
-    metadata = _NO_METADATA if told == "{}" else json.loads(told)
-    run_id = runs.get(run) or runs.setdefault(run, uuid.UUID(run))
+    metadata = alike.metadata(told)
     # By way of seconds: with USE_TZ off Django's own connection drops the zone of a timestamp.
     applied_at = datetime.fromtimestamp(at, UTC)
     # In the order of the fields: their names would be looked up for every row.
     return Applied(
         label, key, version, name, kind, mode, checksum, sql_checksum, algorithm, state, applied_at, execution_ms,
-        applied_by, run_id, late, "down_checksum" in metadata, metadata, text, done, total,
+        applied_by, alike.run(run), late, "down_checksum" in metadata, metadata, text, done, total,
     )  # fmt: skip
 
 

@@ -125,9 +125,10 @@ def _read_entry(folder: _Folder, entry: os.DirEntry[str], location: str, root: s
 
 def _kind(name: str) -> tuple[str, str]:
     stem = name[: -len(".sql")]
-    if stem.endswith(".down"):
-        return stem.removesuffix(".down"), "down"
-    if stem.endswith(".verify"):
+    before, dot, word = stem.rpartition(".")
+    if dot and word == "down":
+        return before, "down"
+    if dot and word == "verify":
         return stem, "verify"
     return stem, "repeatable" if stem.startswith("R__") else "up"
 
@@ -213,8 +214,10 @@ def _number(written: str, parts: int) -> str:
 def _twins(base: str, names: Sequence[str]) -> Iterator[Finding]:
     """Names that one file system keeps apart and another does not."""
     groups: dict[str, list[str]] = defaultdict(list)
+    if all(name.isascii() and name.islower() for name in names):
+        return  # They are what they are folded to, and differ.
     for name in names:
-        groups[name if name.isascii() and name.islower() else _folded(name)].append(name)
+        groups[_folded(name)].append(name)
     for group in groups.values():
         for other in group[1:]:
             case = unicodedata.normalize("NFC", group[0]) != unicodedata.normalize("NFC", other)

@@ -26,9 +26,10 @@ def asks_django(loaded: Loaded, ledger: Sequence[Applied]) -> bool:
 
 def is_settled(loaded: Loaded, ledger: Sequence[Applied]) -> bool:
     """Whether there is no file left to run, to go on with or to choose from; it may have been changed."""
-    numbers = {(m.label, m.version) for m in loaded.migrations}
-    is_whole = len(numbers) == len(loaded.migrations) and not any(row.is_half_done for row in ledger)
-    return is_whole and not unrecorded(loaded, ledger)
+    if any(row.is_half_done for row in ledger) or unrecorded(loaded, ledger):
+        return False
+    # Of two files with one number no more than one was applied.
+    return len({(m.label, m.version) for m in loaded.migrations}) == len(loaded.migrations)
 
 
 def plan(loaded: Loaded, ledger: Sequence[Applied], credentials: Collection[str]) -> Plan:

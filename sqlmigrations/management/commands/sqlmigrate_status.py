@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from datetime import UTC
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,7 @@ from sqlmigrations.executor import Executor
 from sqlmigrations.guidance import APPLY, addressed, on
 from sqlmigrations.management import rendering
 from sqlmigrations.management.base import SqlMigrationsCommand
-from sqlmigrations.types import MigrationStatus, Severity, State, Status
+from sqlmigrations.types import Applied, MigrationStatus, Severity, State, Status
 
 _MARKS = {
     State.APPLIED: "[X]",
@@ -62,16 +63,17 @@ class Command(SqlMigrationsCommand):
     def _print(self, status: Status, verbosity: int) -> None:
         secrets = credentials(status.database)
         for label, entries in groupby(status.migrations, key=lambda entry: entry.label):
-            self.stdout.write(self.style.MIGRATE_LABEL(label))
+            lines = [self.style.MIGRATE_LABEL(label)]
             for entry in entries:
-                self.stdout.write(f" {_MARKS[entry.state]} {_line(entry)}")
-                for line in _details(entry, secrets) if verbosity >= 2 else ():
-                    self.stdout.write(f"       {line}")
+                lines.append(f" {_MARKS[entry.state]} {_line(entry)}")
+                lines += (f"       {line}" for line in (_details(entry, secrets) if verbosity >= 2 else ()))
+            # Every write is flushed.
+            self.stdout.write("\n".join(lines))
         self.stdout.write(_totals(status))
         for finding in status.findings:
             style = self.style.ERROR if finding.severity is Severity.ERROR else self.style.NOTICE
-            lines = addressed("\n".join(f"  {line}" for line in rendering.finding_lines(finding)), status.database)
-            self.stdout.write(style(lines))
+            text = addressed("\n".join(f"  {line}" for line in rendering.finding_lines(finding)), status.database)
+            self.stdout.write(style(text))
         if status.integrity == "valid":
             for line in _next(status):
                 self.stdout.write(line)
@@ -101,13 +103,18 @@ def _line(entry: MigrationStatus) -> str:
         back = retreat(entry.applied)
         parts += [halves.far(entry.applied)] if back or entry.state is State.AHEAD else []
         word = "applied" if back else "begun"
-        parts.append(f"{word} {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
+        parts.append(f"{word} {_when(entry.applied)}")
     elif entry.applied:
         took = entry.applied.execution_ms
-        parts.append(f"applied {entry.applied.applied_at:%Y-%m-%d %H:%M:%S %Z}")
+        parts.append(f"applied {_when(entry.applied)}")
         parts.append("recorded without running" if took is None else glimpses.taken(took))
     parts.append("rollback ready" if entry.rollback_ready else "no rollback")
     return "  ".join(parts[:1]) + "  (" + ", ".join(parts[1:]) + ")"
+
+
+def _when(row: Applied) -> str:
+    # Many times as fast as strftime, for as many rows as there are.
+    return f"{row.applied_at.astimezone(UTC).isoformat(' ', 'seconds')[:19]} UTC"
 
 
 def _totals(status: Status) -> str:
