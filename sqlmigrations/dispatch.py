@@ -120,11 +120,16 @@ class Dispatch:
         """Leaves no savepoint of ours behind.
 
         Raises:
+            NotRecorded: The transaction ended inside the file.
             StatementFailed: The connection is gone.
         """
-        if self._savepoint:
-            name, self._savepoint = self._savepoint, ""
+        if not self._savepoint:
+            return
+        name, self._savepoint = self._savepoint, ""
+        try:
             self._connection.query(f"RELEASE SAVEPOINT {name}")
+        except StatementFailed as failed:
+            raise (NotRecorded() if failed.server.sqlstate in _ENDED else failed) from None
 
     def _convey(self, batch: Batch) -> None:
         if batch.freight is Freight.ALONE or (batch.first == batch.last and not self._savepoint):
