@@ -57,7 +57,7 @@ def applied(stage: Stage, work: Workload, contestant: Contestant, network_s: flo
         tables: How many tables it has to make.
 
     Raises:
-        RunFailed: It failed, or did not make the tables.
+        RunFailed: It failed, or did not make the tables or did not record the migrations.
     """
     settled = work.of(contestant)
     with stage.arena.database() as database:
@@ -67,7 +67,9 @@ def applied(stage: Stage, work: Workload, contestant: Contestant, network_s: flo
             with counted(database, network_s) as (address, counter):
                 measured = stage.arena.run(settled.apply(address), database)
             measured = replace(measured, round_trips=counter.round_trips)
-        _expect_tables(database, tables)
+        _expect(database, COUNT_TABLES, tables, "tables")
+        if contestant.recorded:
+            _expect(database, contestant.recorded, len(work.scripts), "records")
     return measured
 
 
@@ -78,10 +80,10 @@ def _for_one_file(stage: Stage, few: Workload, more: Workload, contestant: Conte
     return replace(second, round_trips=trips)
 
 
-def _expect_tables(database: Address, expected: int) -> None:
-    found = query(database, COUNT_TABLES)
+def _expect(database: Address, count: str, expected: int, what: str) -> None:
+    found = query(database, count)
     if found != str(expected):
-        raise RunFailed(f"made {found} tables of {expected}")
+        raise RunFailed(f"made {found} {what} of {expected}")
 
 
 def _report(rows: list[Row], sizes: Sizes) -> str:

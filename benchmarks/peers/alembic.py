@@ -44,6 +44,7 @@ class Alembic(Contestant):
     name = "alembic"
     checksums = "none"
     how = "`alembic upgrade head`, `op.execute` of the file, `transaction_per_migration`"
+    recorded = "SELECT left(version_num, 5)::int FROM alembic_version"
 
     def install(self) -> None:
         """From PyPI, with the driver of the others."""

@@ -20,12 +20,14 @@ class Contestant(ABC):
         name: As the tables show it.
         checksums: What it does with checksums of the files: nothing, keep them, or compare them in every run.
         how: How it is called, for the page.
+        recorded: SQL for the number of migrations that it has in its ledger; none where it keeps no ledger.
         folder: Where its files are, once it has settled.
     """
 
     name: str
     checksums: str
     how: str
+    recorded: str | None
 
     folder: Path
 

@@ -17,6 +17,7 @@ class Dblift(Contestant):
     name = "dblift"
     checksums = "compared in every run"
     how = "`dblift migrate`, installed as `dblift[cli,postgresql]`"
+    recorded = "SELECT count(*) FROM dblift_schema_history WHERE success AND type = 'SQL'"
 
     def install(self) -> None:
         """From PyPI, with its extras."""

@@ -18,6 +18,7 @@ class Dbmate(Contestant):
     name = "dbmate"
     checksums = "none"
     how = "`dbmate --no-dump-schema migrate`"
+    recorded = "SELECT count(*) FROM schema_migrations"
 
     def install(self) -> None:
         """The wheel."""

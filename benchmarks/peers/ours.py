@@ -25,6 +25,7 @@ class Ours(Contestant):
     name = "**sqlmigrations**"
     checksums = "compared in every run"
     how = "`manage.py sqlmigrate_apply`"
+    recorded = "SELECT count(*) FROM schema_migrations WHERE label = 'project'"
 
     def version(self) -> str:
         """Ours and what we stand on."""

@@ -19,6 +19,7 @@ class Psql(Contestant):
     name = "psql (no ledger)"
     checksums = "none"
     how = "one `psql -c BEGIN -f file -c COMMIT ...` for all files"
+    recorded = None
 
     def version(self) -> str:
         """As the program tells it."""

@@ -27,6 +27,7 @@ class Sqitch(Contestant):
     name = "sqitch"
     checksums = "kept"
     how = "`sqitch deploy`, which starts a psql for each file"
+    recorded = "SELECT count(*) FROM sqitch.changes"
 
     def install(self) -> None:
         """From Debian."""

@@ -17,6 +17,7 @@ class Yoyo(Contestant):
     name = "yoyo"
     checksums = "none"
     how = "`yoyo apply --batch`"
+    recorded = "SELECT count(*) FROM _yoyo_migration"
 
     def install(self) -> None:
         """From PyPI, with the driver it knows."""
