@@ -10,6 +10,8 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | _AT_ONCE
 # More than the server takes in one statement, and more than anybody has written.
 _LARGEST = 1 << 30
+# Of a larger file nobody has to hold the bytes while the text is made of them.
+_PIECE = 1 << 20
 
 
 class NotRead(Exception):
@@ -22,8 +24,8 @@ class NotRead(Exception):
         self.remedy = remedy
 
 
-def read(entry: os.DirEntry[str], root: str) -> bytes:
-    """The contents of a file of a folder.
+def read(entry: os.DirEntry[str], root: str) -> list[bytes]:
+    """The contents of a file of a folder, in pieces; there is none of an empty one.
 
     Args:
         entry: The file.
@@ -51,7 +53,7 @@ def _behind(entry: os.DirEntry[str], root: str) -> str:
     return path
 
 
-def _contents(path: str) -> bytes:
+def _contents(path: str) -> list[bytes]:
     # By calls of the system: a file object costs more than all of them together, and there may be thousands of files.
     file = os.open(path, _READING)
     try:
@@ -59,14 +61,18 @@ def _contents(path: str) -> bytes:
         _insist_on_a_file(found.st_mode)
         if found.st_size > _LARGEST:
             raise NotRead("unreadable", f"The file has {found.st_size:,} bytes; up to 1 GB is read.", "Split it.")
-        data = os.read(file, found.st_size + 1)
-        while len(data) < found.st_size and (more := os.read(file, found.st_size + 1 - len(data))):
-            data += more
+        # One byte more than there are would be one that was written meanwhile.
+        pieces, left = [], found.st_size + 1
+        while piece := os.read(file, min(left, _PIECE)):
+            pieces.append(piece)
+            left -= len(piece)
+            if left == 1 and len(pieces) == 1:
+                break
     finally:
         os.close(file)
-    if len(data) != found.st_size:
+    if left != 1:
         raise NotRead("unreadable", "The file was being written while it was read.", "Wait until it is complete.")
-    return data
+    return pieces
 
 
 def _insist_on_a_file(mode: int) -> None:

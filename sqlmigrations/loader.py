@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -14,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sqlmigrations import disk
-from sqlmigrations.text import TextRefused, checksum, decode
+from sqlmigrations.text import TextRefused, take
 from sqlmigrations.types import Finding, Severity, Source, SqlFile, SqlMigration
 
 # bigint holds every number of up to 18 digits.
@@ -135,8 +134,7 @@ def _kind(name: str) -> tuple[str, str]:
 
 def _read_file(folder: _Folder, entry: os.DirEntry[str], location: str, root: str) -> SqlFile | None:
     try:
-        data = disk.read(entry, root)
-        text = decode(data)
+        text, checksum, raw_checksum = take(disk.read(entry, root))
     except disk.NotRead as refused:
         folder.findings.append(_file_error(refused.rule, refused.message, refused.remedy, location))
         return None
@@ -145,10 +143,7 @@ def _read_file(folder: _Folder, entry: os.DirEntry[str], location: str, root: st
         finding = _file_error(fault.rule, fault.message, fault.remedy, location, fault.line, fault.column)
         folder.findings.append(finding)
         return None
-    raw_checksum = hashlib.sha256(data).hexdigest()
-    # ASCII without CR is the same bytes on disk and in the hash: no need to encode it again.
-    unchanged = len(data) == len(text) and text.isascii()
-    return SqlFile(entry.path, location, text, raw_checksum if unchanged else checksum(text), raw_checksum)
+    return SqlFile(entry.path, location, text, checksum, raw_checksum)
 
 
 def _migrations(folder: _Folder) -> list[SqlMigration]:

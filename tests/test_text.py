@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+import tracemalloc
 
 import pytest
 
-from sqlmigrations.text import Fault, TextRefused, checksum, decode
+from sqlmigrations.text import Fault, TextRefused, checksum, decode, take
 
 
 def refusal(data: bytes) -> Fault:
@@ -77,3 +79,46 @@ def test_a_bidi_control_character_is_refused(code: int) -> None:
         2,
         6,
     )
+
+
+SENT = ["", "SELECT 1;\n", "\ufeffSELECT 1;\n", "SELECT 'ü—😀';\r\n", "SELECT 'ü—😀';\n", "\ufeff\ufeff\n", "ü" * 9]
+
+
+@pytest.mark.parametrize("written", SENT)
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_a_file_read_in_pieces_has_the_text_and_the_sums_of_the_whole(written: str, size: int) -> None:
+    data = written.encode()
+    text = decode(data)
+
+    taken = take([data[at : at + size] for at in range(0, len(data), size)])
+
+    assert taken == (text, checksum(text), hashlib.sha256(data).hexdigest())
+
+
+@pytest.mark.parametrize(
+    "data", [b"a\nb\xff\n", "aü\nüü".encode() + b"\xc3", b"a\xc3(", b"\xef\xbb\xbf\n\xff", b"a\x00", b"a\r"]
+)
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_what_is_wrong_with_a_file_read_in_pieces_is_told_with_its_place(data: bytes, size: int) -> None:
+    with pytest.raises(TextRefused) as whole:
+        decode(data)
+
+    with pytest.raises(TextRefused) as met:
+        take([data[at : at + size] for at in range(0, len(data), size)])
+
+    assert met.value.fault == whole.value.fault
+
+
+def test_the_bytes_of_a_large_file_are_not_kept_beside_its_text() -> None:
+    pieces = [b"INSERT INTO t VALUES (1, 'a row like many others');\n" * 400 for _ in range(100)]
+    size = sum(map(len, pieces))
+    tracemalloc.start()
+    try:
+        text, *_ = take(pieces)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert (len(text), pieces) == (size, [])
+    # What looks at every line that is run keeps Python from its short cuts.
+    assert peak < (2.5 if sys.gettrace() else 1.5) * size
