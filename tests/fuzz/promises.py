@@ -94,7 +94,7 @@ def loader(data: bytes) -> None:
                 path.write_bytes(contents)
                 names.add(path.name)
         loaded = load([Source("project", folder)])
-        seen = {file.path.name for m in loaded.migrations for file in (m.file, m.down) if file is not None}
+        seen = {Path(file.path).name for m in loaded.migrations for file in (m.file, m.down) if file is not None}
         assert seen <= names
         # The way back of a file that was refused is not told of: it has its up, which is.
         wanted = [name for name in names - seen if name.lower().endswith(".sql") and ".down." not in name]
