@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlmigrations import conf, lease, rights
 from sqlmigrations.backends import postgresql
 from sqlmigrations.backends.base import Queries, Reader
+from sqlmigrations.collector import at_rest
 from sqlmigrations.exceptions import (
     SqlMigrationsError,
     StatementFailed,
@@ -51,6 +52,7 @@ class Executor(Premises):
         ConfigurationError: The settings are not in order, or the alias is no PostgreSQL database.
     """
 
+    @at_rest()
     def status(self, *, with_texts: bool = False, with_events: bool = False) -> Status:
         """What is applied, pending, changed: reads with SELECT rights only, in two queries, or a few more.
 
@@ -83,6 +85,7 @@ class Executor(Premises):
 
         return inquiry.cross_examined(self.ledger, reader, status)
 
+    @at_rest()
     def glance(self, queries: Queries) -> Status:
         """As ``status``, in one query, for who asks often.
 
@@ -100,6 +103,7 @@ class Executor(Premises):
             lambda seen: (self._status(loaded, *seen), asks_django(loaded, seen[1])),
         )
 
+    @at_rest()
     def plan(self, options: Options = DEFAULTS) -> Plan:
         """What a run would do now, without a lock and without writing.
 

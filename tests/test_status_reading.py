@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,7 @@ import pytest
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 
+from sqlmigrations.collector import at_rest
 from sqlmigrations.executor import Executor
 from sqlmigrations.types import Severity, State
 from tests.inprocess import LocalSite
@@ -166,3 +168,40 @@ def test_from_python_it_is_a_value(shop: LocalSite) -> None:
         ("project.004_d", State.PENDING),
     ]
     assert [finding.severity for finding in status.findings] == [Severity.ERROR]
+
+
+def test_the_collector_of_python_rests_while_a_status_is_made_and_works_afterwards(shop: LocalSite) -> None:
+    phases: list[str] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        phases.append(phase)
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    gc.callbacks.append(note)
+    try:
+        with shop.configured():
+            look = Executor().status
+            phases.clear()
+            look()
+            during = list(phases)
+    finally:
+        gc.callbacks.remove(note)
+        gc.set_threshold(*before)
+
+    # At every object it would be thousands; a few before it begins, and once it is over.
+    assert len(during) < 40
+    assert gc.isenabled()
+    with pytest.raises(KeyError), at_rest():
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_a_collector_that_somebody_turned_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with at_rest():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
