@@ -89,7 +89,7 @@ def answer(sizes: Sizes, stage: Stage) -> str:
     """One table for both sizes."""
     rows = stage.rows(*RUNNERS)
     for play, files in sizes.plays.items():
-        _of_size(play, files, rows, sizes.rounds, stage)
+        _of_size(play, files, rows, sizes, stage)
     headings = ["tool", "checksums"]
     for play in sizes.plays:
         headings += [f"{play}, s", "times migrate", "CPU s", "peak MB"]
@@ -105,15 +105,16 @@ def answer(sizes: Sizes, stage: Stage) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _of_size(play: str, files: int, rows: list[Row], rounds: int, stage: Stage) -> None:
+def _of_size(play: str, files: int, rows: list[Row], sizes: Sizes, stage: Stage) -> None:
     with ExitStack() as databases:
         applied = Applied(stage, files, databases)
         settled = [replace(row, contestant=row.contestant.settled(stage.room())) for row in rows]
-        interleave(settled, {play: applied.again}, rounds, ENOUGH_S)
-        interleave(settled, {f"{play}, {TRIPS}": applied.trips}, 1, ENOUGH_S)
+        interleave(settled, {play: applied.again}, sizes.rounds, ENOUGH_S)
+        if files == sizes.files:
+            interleave(settled, {f"{play}, {TRIPS}": applied.trips}, 1, ENOUGH_S)
         ours = [row for row in settled if isinstance(row.contestant, Ours)]
         plays = {f"{play}, {AGAIN}": applied.again, f"{play}, {PROBE}": applied.probe}
-        interleave(ours, plays, rounds, ENOUGH_S)
+        interleave(ours, plays, sizes.rounds, ENOUGH_S)
 
 
 def _lines(rows: list[Row], sizes: Sizes) -> Iterator[list[str]]:
