@@ -374,3 +374,14 @@ def test_a_transaction_in_a_file_that_is_none_travels_together_too(
     site.write("001_a.sql", f"-- transaction: off\nVACUUM a;\nBEGIN;\n{''.join(rows[:25])}COMMIT;\n")
     assert site.apply().returncode == 0
     assert site.query("SELECT count(*) FROM a") == [(25,)]
+
+
+@BOTH_DRIVERS
+def test_where_a_file_ended_its_transaction_no_batch_begins(site: FaultySite, driver: str) -> None:
+    site.write("001_a.sql", "CREATE TABLE a ();\nCOMMIT;\nCREATE TABLE b ();\nCREATE TABLE c ();\n")
+
+    failed = site.apply(FAULT="overlook_transaction_control", DRIVER=driver)
+
+    assert failed.returncode == 1
+    assert "project.001_a ended the transaction it ran in, by a COMMIT or ROLLBACK in it" in failed.stderr
+    assert (site.recorded(), site.has("a"), site.has("b")) == ([], True, False)
