@@ -49,7 +49,10 @@ def counted(address: Address, round_trip_s: float = 0) -> Iterator[tuple[Address
         listener.bind(str(Path(folder) / f".s.PGSQL.{address.port}"))
         listener.listen()
         threading.Thread(target=_accept, args=(listener, address, counter, round_trip_s), daemon=True).start()
-        yield replace(address, host=folder), counter
+        try:
+            yield replace(address, host=folder), counter
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave the thread waiting
 
 
 def _accept(listener: socket.socket, address: Address, counter: Counter, round_trip_s: float) -> None:
