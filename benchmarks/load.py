@@ -76,6 +76,8 @@ def _visits(sizes: Sizes, stage: Stage) -> Iterator[Visit]:
         given = {"folder": folder, "scale": scale, "databases": databases, "rounds": sizes.rounds}
         arguments = [sys.executable, "-m", "benchmarks.visits", json.dumps(given)]
         with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            # Whoever ends this one does not wait for it to end by itself.
+            opened.callback(process.kill)
             assert process.stdout is not None
             for line in process.stdout:
                 visit = Visit(**json.loads(line))
