@@ -13,6 +13,7 @@ from sqlmigrations.sql.lexer import (
     LINE_COMMENT,
     NESTING,
     NUMBER,
+    PLAIN_BODY,
     PLAIN_STRING,
     QUOTED_NAME,
     WORD,
@@ -26,6 +27,13 @@ from sqlmigrations.sql.lexer import (
 _BETWEEN = re.compile(possessive(rf"[ \t\n\r\f\v;]|{LINE_COMMENT}"))
 # Space and signs that begin nothing: no letter, digit, quote, bracket, dollar, semicolon, dash, slash or backslash.
 _HARMLESS = r"[\x00-!#%&*+,.:<-@^`{-\x7f]++"
+# The fast way over what most statements are made of: anything up to the end of a string without escapes, of a quoted
+# name or of a pair of parentheses. Where one ends a token ends, whatever the tokens before it are.
+_QUIET = r"[^'\"$;()\[\]\\/-]*+"
+_CLOSED = rf"(?<![eE])'{PLAIN_BODY}|{QUOTED_NAME}|-(?!-)"
+_PAIR = rf"\({possessive(f'{_QUIET}(?:{_CLOSED})')}{_QUIET}\)"
+_PAIR_OF_PAIRS = rf"\({possessive(f'{_QUIET}(?:{_CLOSED}|{_PAIR})')}{_QUIET}\)"
+_FAST = re.compile(possessive(rf"{_QUIET}(?:{_CLOSED}|{_PAIR_OF_PAIRS})"))
 # One leap over everything that cannot end a statement; Python sees parentheses, dollars and semicolons.
 _BORING = re.compile(
     possessive(
@@ -94,8 +102,7 @@ def _plain_end(text: str, pos: int, end: int, backslashes: set[int]) -> int:
     depth = 0
     known = pos  # nothing before this offset needs a second look should the text end without a semicolon
     while True:
-        found = _BORING.match(text, pos, end)
-        pos = found.end() if found else pos
+        pos = _leap(text, pos, end)
         if pos >= end:
             return _last_token_end(text, known, end)
         char = text[pos]
@@ -114,6 +121,14 @@ def _plain_end(text: str, pos: int, end: int, backslashes: set[int]) -> int:
             if char == "/":
                 continue
         known = pos
+
+
+def _leap(text: str, pos: int, end: int) -> int:
+    """Offset of the next character that may end a statement, or begins what no pattern can tell."""
+    for pattern in (_FAST, _BORING):
+        found = pattern.match(text, pos, end)
+        pos = found.end() if found else pos
+    return pos
 
 
 def _routine_end(text: str, pos: int, end: int, backslashes: set[int]) -> int:

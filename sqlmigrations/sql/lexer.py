@@ -31,9 +31,9 @@ LINE_COMMENT = r"--[^\n\r]*+"
 _CONTINUED = (
     possessive(rf"[ \t\f\v]|{LINE_COMMENT}") + r"[\n\r]" + possessive(rf"[ \t\n\r\f\v]|{LINE_COMMENT}[\n\r]") + "'"
 )
-_PLAIN_BODY = possessive("[^']++|''") + "'"
+PLAIN_BODY = possessive("[^']++|''") + "'"
 _ESCAPE_BODY = possessive(r"[^'\\]++|\\[\s\S]|''") + "'"
-PLAIN_STRING = rf"'{_PLAIN_BODY}" + possessive(_CONTINUED + _PLAIN_BODY)
+PLAIN_STRING = rf"'{PLAIN_BODY}" + possessive(_CONTINUED + PLAIN_BODY)
 ESCAPE_STRING = rf"[eE]'{_ESCAPE_BODY}" + possessive(_CONTINUED + _ESCAPE_BODY) + rf"(?!{_CONTINUED})"
 _BIT_STRING = "[bBxX]'[^']*+'" + possessive(_CONTINUED + "[^']*+'")  # no doubled quotes in them
 QUOTED_NAME = '"' + possessive('[^"]++|""') + '"'
