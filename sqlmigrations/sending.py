@@ -20,7 +20,7 @@ def send(connection: Connection, statement: Statement) -> None:
     if statement.data is None:
         connection.run(statement.text)
     else:
-        connection.copy(statement.text, statement.copy_data or "")
+        connection.copy(statement.text, statement.source, *statement.data)
 
 
 def sets_timeouts(statement: Statement) -> bool:

@@ -208,13 +208,13 @@ class Connection:
             if answer.status == psycopg.pq.ExecStatus.FATAL_ERROR:
                 raise psycopg.errors.error_from_result(answer)
 
-    def copy(self, sql: str, data: str) -> None:
-        """Runs ``COPY ... FROM stdin`` with its data.
+    def copy(self, sql: str, text: str, start: int, end: int) -> None:
+        """Runs ``COPY ... FROM stdin`` with its data, which lies in a text between two offsets.
 
         Raises:
             StatementFailed: The server refused it, or the connection is gone.
         """
-        pieces = _Pieces(data)
+        pieces = _Pieces(text, start, end)
         with self._interruptible():
             if is_psycopg3:
                 with self._cursor.copy(sql) as stream:
@@ -267,13 +267,13 @@ class Connection:
 
 
 class _Pieces:
-    """A text to be read like a file; ``io.StringIO`` would take four bytes for each of its letters."""
+    """A part of a text to be read like a file, without a second copy of it, which may be as large as the file."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, start: int, end: int) -> None:
         self._text = text
-        self._at = 0
+        self._at = start
+        self._end = end
 
     def read(self, size: int) -> str:
-        piece = self._text[self._at : self._at + size]
-        self._at += size
-        return piece
+        start, self._at = self._at, min(self._at + size, self._end)
+        return self._text[start : self._at]

@@ -210,7 +210,7 @@ class Place:
     def of(self, offset: int) -> tuple[int, int]:
         """Both from 1, the column in characters."""
         text = self._text
-        seen, line, line_start = self._known
+        seen, line, line_start = self._known if offset * 2 > self._known[0] else (0, 1, 0)
         if offset < line_start:
             line -= text.count("\n", offset, line_start)
             line_start = text.rfind("\n", 0, offset) + 1
