@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 from benchmarks.arena import Address
 from benchmarks.peers.contestant import Contestant
@@ -28,6 +30,7 @@ COMMANDS = {
     STATUS: "sqlmigrate_status",
     PROBE: "probe",
 }
+GROWING = [play for play in COMMANDS if play != PROBE]
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,18 @@ def answer(sizes: Sizes, stage: Stage) -> str:
     if row.failures:
         raise RunFailed(", ".join(f"{play}: {why}" for play, why in row.failures.items()))
     lines = [[f"{files:,}", *(number(row.median(_name(play, files))) for play in COMMANDS)] for files in sizes.steps]
-    last = sizes.steps[-1]
     plot = _plot(row, sizes)
     stage.pictures[PICTURE] = plot.svg()
-    growth = ", ".join(f"{play} {_growth(row, play, sizes):.1f} times" for play in (APPLY, AGAIN, STATUS, PLAN))
     return "\n".join(
         [
             f"Seconds, start-up included; medians of at most {sizes.rounds} rounds, fewer of what takes long.",
             "",
             table(["files", *COMMANDS], lines),
             "",
-            f"From {last // 10:,} to {last:,} files, ten times as many, time beyond that of an empty command grows: "
-            f"{growth}.",
+            "Milliseconds of processor time, client and server, for each further file; the same in all lines if time "
+            "grows as the files do:",
+            "",
+            table(["files", *GROWING], _each_further(row, sizes)),
             "",
             f"![{plot.title}. {plot.told}](images/{PICTURE})",
         ]
@@ -101,11 +104,15 @@ def _name(play: str, files: int) -> str:
     return f"{play}, {files:,} files"
 
 
-def _growth(row: Row, play: str, sizes: Sizes) -> float:
-    few, many = (
-        (row.median(_name(play, files)) or 0) - (row.median(_name(PROBE, files)) or 0) for files in sizes.steps[-2:]
-    )
-    return many / few if few > 0 else 0
+def _each_further(row: Row, sizes: Sizes) -> Iterator[list[str]]:
+    """By processor time, of which a hundred files are the first that can be told from none."""
+    for few, many in pairwise(sizes.steps[1:]):
+        costs = ((_cpu_s(row, play, many) - _cpu_s(row, play, few)) / (many - few) for play in GROWING)
+        yield [f"{few:,} to {many:,}", *(number(cost * 1000, 3) for cost in costs)]
+
+
+def _cpu_s(row: Row, play: str, files: int) -> float:
+    return sum(row.median(_name(play, files), what) or 0 for what in ("cpu_seconds", "server_cpu_seconds"))
 
 
 def _plot(row: Row, sizes: Sizes) -> Plot:
