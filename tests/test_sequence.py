@@ -14,7 +14,7 @@ from sqlmigrations import lint
 from sqlmigrations.parser import Script, parse
 from sqlmigrations.sql import batches, patience, scanner, sequence, statements
 from sqlmigrations.sql.scanner import ScanError, Split, Statement, position, split
-from sqlmigrations.sql.sequence import Statements, holding, stretches, telling
+from sqlmigrations.sql.sequence import Statements, holding, lacking, stretches, telling
 from sqlmigrations.types import Audience
 from tests.samples import migration
 
@@ -224,6 +224,17 @@ def test_statements_that_hold_a_word_are_found_by_searching() -> None:
     assert list(holding(every[1:], re.compile("b"))) == [every[4]]
     assert list(holding(every[1:4], re.compile("b"))) == []
     assert list(holding(every, re.compile("c"))) == []
+
+
+def test_a_word_in_the_data_of_a_copy_is_none_of_the_statements() -> None:
+    text = "SELECT 1;\nCOPY t FROM stdin;\npassword=geheim\n\\.\nINSERT INTO t VALUES ('b'); -- c"
+    every = split(text).statements
+
+    assert lacking(every, re.compile("geheim"))
+    assert not any(lacking(every, re.compile(word)) for word in ("COPY", "b", "c"))
+    assert lint.secrets(every, text) == set()
+    noted = text.replace("-- c", "-- password=geheim")
+    assert lint.secrets(split(noted).statements, noted) == {"geheim"}
 
 
 class Counted(Statement):

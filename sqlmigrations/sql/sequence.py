@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from operator import itemgetter
 from typing import overload
 
@@ -68,7 +69,7 @@ class Offsets:
     Attributes:
         data: Spans of COPY data, by the index of their statement.
         runs: Indexes of the first plain INSERT of a run and behind its last, one run after the other.
-        absent: Patterns of which it is known that they match nowhere in the text.
+        absent: Patterns of which it is known that they match nowhere in the text but for the data.
     """
 
     source: str = field(repr=False)
@@ -154,10 +155,14 @@ class Statements(Sequence[Statement]):
             pos = starts[index]
 
     def lacks(self, pattern: re.Pattern[str]) -> bool:
-        """Whether a pattern matches nowhere in the text; a long one is searched for it no more than once."""
-        if pattern not in self._offsets.absent and pattern.search(self._offsets.source) is None:
-            self._offsets.absent.add(pattern)
-        return pattern in self._offsets.absent
+        """Whether a pattern matches nowhere in the text, COPY data left out; a long one is searched only once."""
+        offsets = self._offsets
+        if pattern not in offsets.absent:
+            edges = [0, *chain.from_iterable(offsets.data.values()), len(offsets.source)]
+            if any(pattern.search(offsets.source, *part) for part in zip(edges[::2], edges[1::2], strict=True)):
+                return False
+            offsets.absent.add(pattern)
+        return True
 
     def _made(self, index: int) -> Statement:
         offsets = self._offsets
@@ -194,7 +199,7 @@ def holding(every: Sequence[Statement], pattern: re.Pattern[str]) -> Iterator[St
 
 
 def lacking(every: Sequence[Statement], pattern: re.Pattern[str]) -> bool:
-    """Whether a pattern is known to match nowhere in their text, comments between them included."""
+    """Whether a pattern is known to match nowhere in their text, comments between them included, COPY data not."""
     return isinstance(every, Statements) and every.lacks(pattern)
 
 
