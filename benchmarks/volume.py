@@ -57,7 +57,7 @@ class Kind:
 
 
 def _values(row: int) -> str:
-    return f"({row}, 'name of the row {row:08d}', 'a note of the usual length; with ''quotes'' and more')"
+    return f"({row}, 'name of the row {row:08d}', 'a note of the usual length, or so; with ''quotes'' and more')"
 
 
 def _multi_row(rows: int) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _single(rows: int) -> Iterator[str]:
 def _copy(rows: int) -> Iterator[str]:
     yield "COPY bench_rows (id, name, note) FROM stdin;\n"
     for row in range(1, rows + 1):
-        yield f"{row}\tname of the row {row:08d}\ta note of the usual length; with 'quotes' and more\n"
+        yield f"{row}\tname of the row {row:08d}\ta note of the usual length, or so; with 'quotes' and more\n"
     yield "\\.\n"
 
 
