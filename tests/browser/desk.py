@@ -42,7 +42,7 @@ _FOCUS = """
 _REACHABLE = """
 () => Array.from(document.querySelectorAll("#content a[href], #content button, #content input, #content select, " +
                                            "#content textarea, #content summary, #content [tabindex]"))
-    .filter(each => each.tabIndex >= 0 && each.type !== "hidden" && each.checkVisibility())
+    .filter(each => each.tabIndex >= 0 && each.type !== "hidden" && each.checkVisibility({visibilityProperty: true}))
     .map(each => each.getAttribute("href") || each.name || each.id || each.textContent.trim() || each.tagName)
 """
 
